@@ -1,0 +1,78 @@
+//! What all sources on disk have in common: they have no clock, so they are paced, and they are
+//! looped.
+//!
+//! Not here: how the next picture is found ([`crate::mjpeg`], [`crate::stills`]).
+
+use std::path::Path;
+use std::time::Duration;
+
+use worker::clock;
+
+use crate::pace::Pacer;
+use crate::source::{Event, Grab, Granted, Source, SourceError};
+
+/// Finds one picture after the other, without end.
+pub(crate) trait Fetch {
+    /// Puts the next picture into `jpeg`, or says what was lost instead.
+    ///
+    /// # Errors
+    /// [`SourceError::NoSignal`] where there is none any more.
+    fn fetch(&mut self, jpeg: &mut Vec<u8>) -> Result<Option<Event<'static>>, SourceError>;
+}
+
+/// A file or directory, shown at a pace.
+pub(crate) struct FileSource<F> {
+    granted: Granted,
+    pictures: F,
+    pacer: Pacer,
+    jpeg: Vec<u8>,
+    /// `jpeg` was fetched ahead and waits for its beat.
+    waiting: bool,
+    sequence: u64,
+}
+
+impl<F: Fetch> FileSource<F> {
+    /// Shows `pictures` `fps` times a second. `kind` and `path` are for people.
+    pub(crate) fn new(pictures: F, kind: &'static str, path: &Path, fps: u32) -> FileSource<F> {
+        FileSource {
+            granted: Granted {
+                kind,
+                detail: path.display().to_string(),
+                width: 0,
+                height: 0,
+                format: "MJPG".to_owned(),
+                fps: fps.into(),
+            },
+            pictures,
+            pacer: Pacer::new(fps),
+            jpeg: Vec::new(),
+            waiting: false,
+            sequence: 0,
+        }
+    }
+}
+
+impl<F: Fetch> Source for FileSource<F> {
+    fn granted(&self) -> &Granted {
+        &self.granted
+    }
+
+    fn next(&mut self, _next_id: u64, timeout: Duration) -> Result<Event<'_>, SourceError> {
+        if !self.waiting {
+            if let Some(event) = self.pictures.fetch(&mut self.jpeg)? {
+                return Ok(event);
+            }
+            self.waiting = true;
+        }
+        if let Some(event) = self.pacer.wait(timeout) {
+            return Ok(event);
+        }
+        self.waiting = false;
+        self.sequence += 1;
+        Ok(Event::Frame(Grab {
+            jpeg: &self.jpeg,
+            captured_ns: clock::unix_ns(),
+            sequence: self.sequence,
+        }))
+    }
+}

@@ -1,0 +1,30 @@
+//! Sources of pictures and the loop that publishes them into the ring.
+//!
+//! [`Config::new`] finds everything that can never become right; [`run`] is the capture process.
+//! A source of one's own is a [`Source`], a variant of [`Choice`] and an arm in `open`.
+//!
+//! What belongs here: getting JPEG frames, their check, their pace, their capture time. What does
+//! not: viewers, the supervisor's decisions, drawing and encoding pictures (`picture`).
+
+mod auto;
+pub mod camera;
+mod check;
+mod config;
+#[cfg(test)]
+mod conformance;
+mod error;
+mod file;
+mod mjpeg;
+mod open;
+mod outage;
+mod pace;
+mod run;
+mod source;
+mod stdin;
+mod stills;
+mod test_source;
+
+pub use config::{Asked, Choice, Config};
+pub use error::Error;
+pub use run::run;
+pub use source::{Event, Grab, Granted, Source, SourceError};

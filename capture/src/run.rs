@@ -1,0 +1,288 @@
+//! The loop from a source to the ring.
+//!
+//! Here is what happens to every source alike: its frames are checked, counted and published, its
+//! failures said and retried, its end shown. Not here: any particular source; what a failure is
+//! worth in the log ([`crate::outage`]).
+
+use std::collections::HashSet;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use shm_ring::{FrameMeta, Signal, Writer};
+use worker::{Cell, DropCause, SourceInfo, State, exit, signals, title};
+
+use crate::check::Gate;
+use crate::config::Config;
+use crate::open::Opener;
+use crate::outage::{Outage, RETRY, is_silent};
+use crate::source::{Event, Grab, Granted, Source, SourceError};
+
+/// The longest wait without a sign of life. Bounds how late a SIGTERM is heeded.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How long viewers see that the input has ended.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Captures until it is told to stop (0) or the source is over
+/// ([`INPUT_ENDED`](exit::INPUT_ENDED)). To be called in a process of its own.
+pub fn run(cfg: &Config, writer: Writer, cell: Cell<'_>) -> i32 {
+    title::set(&format!("seqcast: capture {}", cfg.choice));
+    let mut opener = Opener::new(cfg);
+    let mut capture = Capture::new(writer, cell);
+    capture.show(&unopened(cfg), (0, 0));
+    capture.run(&mut || opener.open(), &signals::stopping)
+}
+
+/// Opens the source anew.
+type Open<'a> = &'a mut dyn FnMut() -> Result<Box<dyn Source>, SourceError>;
+
+/// Whether to stop.
+type Stopping<'a> = &'a dyn Fn() -> bool;
+
+struct Capture<'a> {
+    writer: Writer,
+    cell: Cell<'a>,
+    gate: Gate,
+    outage: Outage,
+    /// Frames are coming, and the ring says so.
+    live: bool,
+    /// When the last frame was published, or the source opened.
+    last_frame: Instant,
+    /// Why the first frame after that was dropped. Only the first: what differs from frame to frame
+    /// (lengths, offsets) would make each a new reason.
+    obstacle: Option<String>,
+    /// Causes that were said.
+    said: HashSet<DropCause>,
+    /// What the board says of the source, and what the log last said.
+    shown: SourceInfo,
+    introduced: SourceInfo,
+}
+
+impl<'a> Capture<'a> {
+    fn new(writer: Writer, cell: Cell<'a>) -> Capture<'a> {
+        Capture {
+            writer,
+            cell,
+            gate: Gate::default(),
+            outage: Outage::default(),
+            live: false,
+            last_frame: Instant::now(),
+            obstacle: None,
+            said: HashSet::new(),
+            shown: SourceInfo::default(),
+            introduced: SourceInfo::default(),
+        }
+    }
+
+    fn run(&mut self, open: Open<'_>, stopping: Stopping<'_>) -> i32 {
+        while !stopping() {
+            self.beat();
+            let over = match open() {
+                Ok(mut source) => self.pump(&mut *source, stopping),
+                Err(e) => Err(e),
+            };
+            match over {
+                Ok(()) => break,
+                Err(SourceError::NoSignal(reason)) => self.no_signal(&reason),
+                Err(SourceError::Ended(reason)) => return self.ended(&reason, stopping),
+            }
+            self.pause(RETRY, stopping);
+        }
+        exit::OK
+    }
+
+    /// Publishes what the source yields, until it fails or all is to stop.
+    fn pump(&mut self, source: &mut dyn Source, stopping: Stopping<'_>) -> Result<(), SourceError> {
+        self.gate = Gate::default();
+        self.last_frame = Instant::now();
+        self.obstacle = None;
+        let granted = source.granted();
+        self.show(granted, (granted.width, granted.height));
+        while !stopping() {
+            self.beat();
+            let fixed_size = source.granted().width > 0;
+            match source.next(self.writer.next_id(), TICK)? {
+                Event::Frame(grab) => {
+                    if let Some(size) = self.publish(&grab, fixed_size) {
+                        self.show(source.granted(), size);
+                        self.published();
+                    }
+                }
+                Event::Dropped(cause, n) => self.dropped(cause, n, meaning(cause)),
+                Event::Idle => {}
+            }
+            if is_silent(self.last_frame, Instant::now()) {
+                let reason = match &self.obstacle {
+                    Some(why) => format!("every frame is dropped: {why}"),
+                    None => format!("no frame comes from {}", source.granted().detail),
+                };
+                self.no_signal(&reason);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks a frame and puts it into the ring, or drops it. Gives its size in pixels.
+    fn publish(&mut self, grab: &Grab<'_>, fixed_size: bool) -> Option<(u32, u32)> {
+        let (info, jpeg) = match self.gate.check(grab.jpeg, fixed_size) {
+            Ok(whole) => whole,
+            Err(e) => {
+                self.dropped(DropCause::Corrupt, 1, &e.to_string());
+                return None;
+            }
+        };
+        let meta = FrameMeta {
+            format: *b"MJPG",
+            width: info.width.into(),
+            height: info.height.into(),
+            flags: 0,
+            sequence: grab.sequence,
+            captured_ns: grab.captured_ns,
+        };
+        match self.writer.publish(&jpeg, &meta) {
+            Ok(_) => {
+                self.cell.add_frame(jpeg.len() as u64);
+                return Some((meta.width, meta.height));
+            }
+            Err(shm_ring::Error::FrameTooLarge { len, needed, .. }) => {
+                let why = format!("one of {len} bytes takes --ring {}M", needed >> 20);
+                self.dropped(DropCause::TooLarge, 1, &why);
+            }
+            Err(e) => self.dropped(DropCause::Corrupt, 1, &e.to_string()),
+        }
+        None
+    }
+
+    fn published(&mut self) {
+        let now = Instant::now();
+        self.last_frame = now;
+        self.obstacle = None;
+        if self.live {
+            return;
+        }
+        self.live = true;
+        self.writer.set_signal(Signal::Live, "");
+        self.cell.set_state(State::Serving);
+        if self.introduced != self.shown {
+            self.introduced = self.shown.clone();
+            tracing::info!("live: {}", introduction(&self.shown));
+        }
+        if let Some(lasted) = self.outage.end(now) {
+            tracing::info!("live again after {:.0} s", lasted.as_secs_f64());
+        }
+    }
+
+    fn dropped(&mut self, cause: DropCause, n: u64, why: &str) {
+        self.cell.add_dropped(cause, n);
+        if self.said.insert(cause) {
+            tracing::warn!(
+                "frame dropped ({}): {why}; from now on only counted",
+                cause.name()
+            );
+        }
+        // Those two are no property of the frames, and do not explain that none is left.
+        if !matches!(cause, DropCause::Late | DropCause::Driver) {
+            self.obstacle.get_or_insert_with(|| why.to_owned());
+        }
+    }
+
+    fn no_signal(&mut self, reason: &str) {
+        self.live = false;
+        self.writer.set_signal(Signal::NoSignal, reason);
+        if self.outage.fail(reason, Instant::now()) {
+            tracing::warn!("no signal: {reason}");
+        }
+    }
+
+    fn ended(&mut self, reason: &str, stopping: Stopping<'_>) -> i32 {
+        tracing::info!("{reason}: ending in {} s", FAREWELL.as_secs());
+        self.writer.set_signal(Signal::Ended, reason);
+        self.pause(FAREWELL, stopping);
+        if stopping() {
+            exit::OK
+        } else {
+            exit::INPUT_ENDED
+        }
+    }
+
+    /// Tells the board what was granted, where it changed. What a frame's header says of its size
+    /// goes before what the device said.
+    fn show(&mut self, granted: &Granted, (width, height): (u32, u32)) {
+        let shown = &self.shown;
+        let same = (shown.width, shown.height) == (width, height)
+            && (shown.kind.as_str(), &shown.detail) == (granted.kind, &granted.detail)
+            && (&shown.format, shown.fps) == (&granted.format, granted.fps);
+        if !same {
+            self.shown = SourceInfo {
+                kind: granted.kind.to_owned(),
+                detail: granted.detail.clone(),
+                width,
+                height,
+                format: granted.format.clone(),
+                fps: granted.fps,
+            };
+            self.cell.set_source(&self.shown);
+        }
+    }
+
+    fn beat(&self) {
+        self.writer.beat();
+        self.cell.beat();
+    }
+
+    /// Sleeps, alive, until `time` has passed or all is to stop.
+    fn pause(&self, time: Duration, stopping: Stopping<'_>) {
+        let until = Instant::now() + time;
+        while !stopping() {
+            self.beat();
+            let rest = until.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return;
+            }
+            thread::sleep(rest.min(TICK));
+        }
+    }
+}
+
+/// What is known of a source that may not be there yet.
+fn unopened(cfg: &Config) -> Granted {
+    Granted {
+        kind: cfg.choice.kind(),
+        detail: cfg.choice.to_string(),
+        width: 0,
+        height: 0,
+        format: String::new(),
+        fps: 0.0,
+    }
+}
+
+fn introduction(source: &SourceInfo) -> String {
+    let SourceInfo {
+        detail,
+        width,
+        height,
+        format,
+        fps,
+        ..
+    } = source;
+    let rate = if *fps > 0.0 {
+        format!("at {} fps", (fps * 100.0).round() / 100.0)
+    } else {
+        "at its own rate".to_owned()
+    };
+    format!("{detail}: {width}x{height} {format} {rate}")
+}
+
+/// What it means that a source itself gave up a frame.
+fn meaning(cause: DropCause) -> &'static str {
+    match cause {
+        DropCause::Corrupt => "no whole JPEG came",
+        DropCause::Driver => "the driver lost it",
+        DropCause::Flagged => "the driver marked it as damaged",
+        DropCause::Late => "this process was held up when it was due",
+        DropCause::TooLarge => "it is longer than any source's frames may be, 64 MiB",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! The loop, fed by a scripted source, on a ring and a board of its own.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use shm_ring::{Reader, Ring};
+use worker::{Board, CAPTURE_CELL, Instance, status};
+
+use super::*;
+
+/// What a scripted source does when asked.
+enum Step {
+    Frame(Vec<u8>),
+    Lost(DropCause, u64),
+    Fail(SourceError),
+}
+
+struct Script {
+    granted: Granted,
+    steps: VecDeque<Step>,
+    jpeg: Vec<u8>,
+}
+
+impl Source for Script {
+    fn granted(&self) -> &Granted {
+        &self.granted
+    }
+
+    fn next(&mut self, next_id: u64, timeout: Duration) -> Result<Event<'_>, SourceError> {
+        match self.steps.pop_front() {
+            Some(Step::Frame(jpeg)) => {
+                self.jpeg = jpeg;
+                Ok(Event::Frame(Grab {
+                    jpeg: &self.jpeg,
+                    captured_ns: 77,
+                    sequence: next_id,
+                }))
+            }
+            Some(Step::Lost(cause, n)) => Ok(Event::Dropped(cause, n)),
+            Some(Step::Fail(e)) => Err(e),
+            None => {
+                thread::sleep(timeout);
+                Ok(Event::Idle)
+            }
+        }
+    }
+}
+
+fn script(steps: impl Into<VecDeque<Step>>) -> Box<dyn Source> {
+    Box::new(Script {
+        granted: Granted {
+            kind: "test",
+            detail: "script".to_owned(),
+            width: 0,
+            height: 0,
+            format: "MJPG".to_owned(),
+            fps: 30.0,
+        },
+        steps: steps.into(),
+        jpeg: Vec::new(),
+    })
+}
+
+fn jpeg(width: u32) -> Vec<u8> {
+    let mut jpeg = Vec::new();
+    let mut picture = picture::TestPicture::new(width, 48, 30, 80).unwrap();
+    picture.render(1, 0, &mut jpeg);
+    jpeg
+}
+
+fn no_signal(why: &str) -> SourceError {
+    SourceError::NoSignal(why.to_owned())
+}
+
+/// Runs the loop on what `open` gives, until `enough` is seen of ring and status, or it ends.
+fn run(
+    test: &str,
+    open: Open<'_>,
+    enough: impl Fn(&Reader, &status::Status) -> bool,
+) -> (i32, Reader, status::Status) {
+    let name = format!("capture-{test}-{}", std::process::id());
+    let instance = Instance::new(&name).unwrap();
+    let board = Board::create(&instance, 1, 1).unwrap();
+    let cell = board.cell(CAPTURE_CELL);
+    cell.begin(worker::Role::Capture);
+    let ring = Ring::create(&name, 1 << 20).unwrap();
+    let reader = ring.reader().unwrap();
+    let status = || status::collect(&instance, &board, &reader, false);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let stopping = || {
+        assert!(Instant::now() < deadline, "{:?}", reader.signal());
+        enough(&reader, &status())
+    };
+    let code = Capture::new(ring.writer().unwrap(), cell).run(open, &stopping);
+    let status = status();
+    (code, reader, status)
+}
+
+#[test]
+fn publishes_what_is_whole_and_counts_the_rest() {
+    let mut steps = Some(vec![
+        Step::Frame(jpeg(64)),
+        Step::Frame(b"no jpeg".to_vec()),
+        Step::Lost(DropCause::Driver, 3),
+        Step::Lost(DropCause::Late, 2),
+        Step::Frame(jpeg(96)),
+    ]);
+    let mut open = || Ok(script(steps.take().unwrap()));
+    let (code, reader, status) = run("publishes", &mut open, |ring, _| ring.bounds().head == 2);
+    assert_eq!(code, exit::OK);
+    let frame = reader.frame(2).unwrap();
+    let meta = frame.info().meta;
+    assert_eq!((meta.format, meta.width, meta.height), (*b"MJPG", 96, 48));
+    assert_eq!((meta.captured_ns, meta.sequence), (77, 2));
+    assert_eq!(frame.info().len, jpeg(96).len());
+    assert_eq!(reader.signal().signal, Signal::Live);
+    assert_eq!(status.totals.frames_captured, 2);
+    assert_eq!(status.source.dropped["corrupt"], 1);
+    assert_eq!(status.source.dropped["driver"], 3);
+    assert_eq!(status.source.dropped["late"], 2);
+    assert_eq!(
+        (status.source.kind.as_str(), status.source.width),
+        ("test", 96)
+    );
+    assert_eq!(status.workers[0].state, State::Serving);
+}
+
+#[test]
+fn says_why_there_is_no_signal_and_opens_again_every_second() {
+    let mut tries = 0;
+    let begin = Instant::now();
+    let mut open = || {
+        tries += 1;
+        match tries {
+            1 => Err(no_signal("busy")),
+            2 => Ok(script([
+                Step::Frame(jpeg(64)),
+                Step::Fail(no_signal("gone")),
+            ])),
+            _ => Ok(script([Step::Frame(jpeg(64))])),
+        }
+    };
+    let seen = Mutex::new(Vec::new());
+    let (code, reader, _) = run("retries", &mut open, |ring, status| {
+        let now = (ring.signal().signal, ring.signal().reason);
+        let mut seen = seen.lock().unwrap();
+        if seen.last() != Some(&now) {
+            seen.push(now);
+        }
+        assert_ne!(status.workers[0].state, State::Idle);
+        ring.bounds().head == 2 && ring.signal().signal == Signal::Live
+    });
+    assert_eq!((code, reader.bounds().head), (exit::OK, 2));
+    assert!(begin.elapsed() >= RETRY * 2);
+    let state = |signal, reason: &str| (signal, reason.to_owned());
+    assert_eq!(
+        seen.into_inner().unwrap(),
+        [
+            state(Signal::Starting, ""),
+            state(Signal::NoSignal, "busy"),
+            state(Signal::Live, ""),
+            state(Signal::NoSignal, "gone"),
+            state(Signal::Live, ""),
+        ]
+    );
+}
+
+#[test]
+fn shows_that_the_input_ended_for_a_while_and_then_says_so_by_its_code() {
+    let over = || Step::Fail(SourceError::Ended("it ended".to_owned()));
+    let mut open = || Ok(script([Step::Frame(jpeg(64)), over()]));
+    let begin = Instant::now();
+    let (code, reader, _) = run("ends", &mut open, |_, _| false);
+    assert_eq!(code, exit::INPUT_ENDED);
+    assert!(begin.elapsed() >= FAREWELL);
+    let state = reader.signal();
+    assert_eq!(
+        (state.signal, state.reason.as_str()),
+        (Signal::Ended, "it ended")
+    );
+}
+
+#[test]
+fn a_frame_that_the_ring_cannot_take_says_which_ring_would() {
+    // Padded with comments, which are part of the picture; each is longer than the one before.
+    let mut large = jpeg(64);
+    let mut longer = || {
+        let mut comment = vec![0xff, 0xfe, 0xff, 0xff];
+        comment.resize(2 + 0xffff, 0);
+        large.splice(2..2, comment);
+        large.clone()
+    };
+    let frames: Vec<Step> = (0..12).map(|_| Step::Frame(longer())).skip(4).collect();
+    let mut frames = Some(frames);
+    let mut open = || Ok(script(frames.take().unwrap()));
+    let (_, reader, status) = run("large", &mut open, |ring, _| {
+        ring.signal().signal == Signal::NoSignal
+    });
+    let reason = reader.signal().reason;
+    assert!(reason.contains("every frame is dropped"), "{reason}");
+    assert!(reason.contains("--ring 2M"), "{reason}");
+    assert_eq!(status.source.dropped["too-large"], 8);
+}
+
+#[test]
+fn a_source_that_says_nothing_has_no_signal() {
+    let mut open = || Ok(script([]));
+    let (_, reader, _) = run("silent", &mut open, |ring, _| {
+        ring.signal().signal == Signal::NoSignal
+    });
+    assert_eq!(reader.signal().reason, "no frame comes from script");
+}

@@ -1,0 +1,72 @@
+//! What a source of pictures is: the trait, what it yields, how it fails.
+//!
+//! Not here: any particular source, pacing, the check of JPEG bytes (the loop does that for
+//! every source alike), and anything about the ring.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use worker::DropCause;
+
+/// What a source was granted by its device or file, which may differ from what was asked.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Granted {
+    /// `test`, `file`, `directory`, `stdin` or `camera`.
+    pub kind: &'static str,
+    /// A path, a card's name and bus: whatever tells this source from another.
+    pub detail: String,
+    /// Pixels; 0 while not known (a pipe before its first frame).
+    pub width: u32,
+    /// Pixels; 0 while not known.
+    pub height: u32,
+    /// What the source delivers, by its fourcc: `MJPG`, or `YUYV` where it is encoded here.
+    pub format: String,
+    /// Frames a second as set; 0 where the source alone decides (a pipe).
+    pub fps: f64,
+}
+
+/// One frame, lent by its source until the next call.
+#[derive(Debug)]
+pub struct Grab<'a> {
+    /// A JPEG as it came, not yet checked.
+    pub jpeg: &'a [u8],
+    /// Unix time of capture, nanoseconds.
+    pub captured_ns: u64,
+    /// The source's own count of the frame (a driver's sequence number), or 0.
+    pub sequence: u64,
+}
+
+/// What one wait on a source came to.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A frame.
+    Frame(Grab<'a>),
+    /// So many frames were lost before they could be lent, and why.
+    Dropped(DropCause, u64),
+    /// The timeout passed with nothing to report. Not an error.
+    Idle,
+}
+
+/// Why a source stopped yielding.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// It may come back (unplugged, busy, silent): drop it, open it anew in a second.
+    #[error("{0}")]
+    NoSignal(String),
+    /// It is over for good (end of a pipe).
+    #[error("{0}")]
+    Ended(String),
+}
+
+/// A source of pictures. Opening one is its constructor's affair; dropping it closes it.
+pub trait Source {
+    /// What was granted. May change until the first frame (a pipe's size), never after it.
+    fn granted(&self) -> &Granted;
+
+    /// Waits at most `timeout` for the next frame, pacing it where the source has no clock of
+    /// its own. `next_id` is the id that the ring will give the frame.
+    ///
+    /// # Errors
+    /// [`SourceError`]; after it the source is dropped.
+    fn next(&mut self, next_id: u64, timeout: Duration) -> Result<Event<'_>, SourceError>;
+}

@@ -1,0 +1,109 @@
+//! JPEG frames as bytes: check, complete, split, draw and encode.
+//!
+//! - [`jpeg`]: is this a whole JPEG, how large is the picture; puts missing Huffman tables in.
+//! - [`split`]: finds JPEGs in a byte stream.
+//! - [`TestPicture`]: a live picture without a camera, cheap enough for every frame.
+//! - [`placeholder`]: the still that is shown when there is no picture.
+//! - [`encode_yuyv`]: raw camera frames to JPEG.
+//!
+//! Nothing here knows of rings, processes, viewers, files or clocks, and nothing decodes
+//! a picture.
+
+mod canvas;
+mod font;
+mod huffman;
+pub mod jpeg;
+mod placeholder;
+pub mod split;
+mod test_picture;
+#[cfg(test)]
+mod testing;
+mod tiles;
+mod walk;
+mod yuyv;
+
+pub use placeholder::placeholder;
+pub use test_picture::TestPicture;
+pub use yuyv::encode_yuyv;
+
+/// The smallest width that is drawn, in pixels.
+pub const MIN_WIDTH: u32 = 64;
+/// The smallest height that is drawn, in pixels.
+pub const MIN_HEIGHT: u32 = 48;
+/// The largest width and height that are drawn or encoded, in pixels (JPEG itself ends at 65535).
+pub const MAX_SIDE: u32 = 65_500;
+/// The most pixels that are drawn: 8192x8192. A drawing takes 3 bytes of memory a pixel.
+pub const MAX_PIXELS: u64 = 1 << 26;
+
+/// Why a picture cannot be drawn or encoded.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Outside [`MIN_WIDTH`], [`MIN_HEIGHT`], [`MAX_SIDE`] or [`MAX_PIXELS`].
+    #[error(
+        "no picture of {width}x{height} can be drawn: the sides go from {MIN_WIDTH}x{MIN_HEIGHT} to {MAX_SIDE}, with at most {MAX_PIXELS} pixels"
+    )]
+    Size {
+        /// Asked width in pixels.
+        width: u32,
+        /// Asked height in pixels.
+        height: u32,
+    },
+    /// A frame to encode has no pixels, or a side above [`MAX_SIDE`].
+    #[error(
+        "a frame of {width}x{height} cannot be encoded: the sides of a JPEG go from 1 to {MAX_SIDE}"
+    )]
+    FrameSize {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+    /// The JPEG quality is not within 1 to 100.
+    #[error("the JPEG quality goes from 1 to 100, not {0}")]
+    Quality(u8),
+    /// The lines of a raw frame overlap.
+    #[error("a line of {width} YUYV pixels takes {line} bytes, but the stride is {stride}")]
+    Stride {
+        /// Width in pixels.
+        width: u32,
+        /// Bytes that a line of pixels takes.
+        line: usize,
+        /// Bytes from line to line.
+        stride: usize,
+    },
+    /// A raw frame holds fewer bytes than its size needs.
+    #[error("a YUYV frame of {width}x{height} needs {need} bytes and has {len}")]
+    TooShort {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// Bytes needed.
+        need: usize,
+        /// Bytes given.
+        len: usize,
+    },
+    /// The encoder failed.
+    #[error("cannot encode the picture: {0}")]
+    Encode(#[from] jpeg_encoder::EncodingError),
+}
+
+/// The size as the encoder takes it, if a picture of it can be drawn.
+fn drawable(width: u32, height: u32) -> Result<(u16, u16), Error> {
+    let fits = (MIN_WIDTH..=MAX_SIDE).contains(&width)
+        && (MIN_HEIGHT..=MAX_SIDE).contains(&height)
+        && u64::from(width) * u64::from(height) <= MAX_PIXELS;
+    match (u16::try_from(width), u16::try_from(height)) {
+        (Ok(w), Ok(h)) if fits => Ok((w, h)),
+        _ => Err(Error::Size { width, height }),
+    }
+}
+
+/// `quality`, if it is one.
+fn checked_quality(quality: u8) -> Result<u8, Error> {
+    if (1..=100).contains(&quality) {
+        Ok(quality)
+    } else {
+        Err(Error::Quality(quality))
+    }
+}

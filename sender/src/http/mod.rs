@@ -1,0 +1,9 @@
+//! HTTP/1 as viewers speak it, without I/O: bytes in, decisions and bytes out.
+//!
+//! Not here: sockets, deadlines, frames.
+
+pub mod multipart;
+pub mod page;
+pub mod reply;
+pub mod request;
+pub mod route;

@@ -1,0 +1,176 @@
+//! Heads of replies, and the short replies as a whole (RFC 9110, RFC 9112).
+//!
+//! Every reply but a stream says `Connection: close`: one connection, one request, one process.
+//! Not here: the parts of a stream (`multipart`), and writing any of it to a socket.
+
+use super::multipart::{BOUNDARY, Stamp};
+use super::request::Reject;
+
+/// The status codes in use (RFC 9110 section 15; 431: RFC 6585).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+#[allow(missing_docs)] // the names say it
+pub enum Code {
+    Ok = 200,
+    BadRequest = 400,
+    NotFound = 404,
+    MethodNotAllowed = 405,
+    RequestTimeout = 408,
+    Misdirected = 421,
+    HeadTooLarge = 431,
+    InternalError = 500,
+    Unavailable = 503,
+}
+
+impl Code {
+    fn reason(self) -> &'static str {
+        match self {
+            Code::Ok => "OK",
+            Code::BadRequest => "Bad Request",
+            Code::NotFound => "Not Found",
+            Code::MethodNotAllowed => "Method Not Allowed",
+            Code::RequestTimeout => "Request Timeout",
+            Code::Misdirected => "Misdirected Request",
+            Code::HeadTooLarge => "Request Header Fields Too Large",
+            Code::InternalError => "Internal Server Error",
+            Code::Unavailable => "Service Unavailable",
+        }
+    }
+
+    /// Headers that belong to the code itself.
+    fn headers(self) -> &'static str {
+        match self {
+            Code::MethodNotAllowed => "Allow: GET, HEAD\r\n",
+            Code::Unavailable => "Retry-After: 5\r\n",
+            _ => "",
+        }
+    }
+}
+
+/// A whole reply but a stream's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The status code.
+    pub code: Code,
+    /// The body's media type.
+    pub content_type: &'static str,
+    /// Further header lines, each with its CRLF.
+    pub headers: String,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// 200 with that body.
+    pub fn ok(content_type: &'static str, body: Vec<u8>) -> Self {
+        Reply {
+            code: Code::Ok,
+            content_type,
+            headers: String::new(),
+            body,
+        }
+    }
+
+    /// An error with a sentence for the person who reads it.
+    pub fn error(code: Code, why: &str) -> Self {
+        Reply {
+            code,
+            content_type: "text/plain; charset=utf-8",
+            headers: String::new(),
+            body: format!("{why}\n").into_bytes(),
+        }
+    }
+
+    /// A snapshot, with the stream's part headers.
+    pub fn snapshot(id: u64, captured_ns: u64, jpeg: Vec<u8>) -> Self {
+        Reply {
+            headers: format!(
+                "X-Timestamp: {}\r\nX-Seqcast-Frame: {id}\r\n",
+                Stamp(captured_ns)
+            ),
+            ..Reply::ok("image/jpeg", jpeg)
+        }
+    }
+
+    /// The bytes to send: with `head_only` all but the body, whose length is given all the same.
+    pub fn into_bytes(self, head_only: bool) -> Vec<u8> {
+        let mut bytes = format!(
+            "HTTP/1.1 {} {}\r\n\
+             Content-Type: {}\r\n\
+             Content-Length: {}\r\n\
+             Cache-Control: no-store\r\n\
+             X-Content-Type-Options: nosniff\r\n\
+             {}{}\
+             Connection: close\r\n\r\n",
+            self.code as u16,
+            self.code.reason(),
+            self.content_type,
+            self.body.len(),
+            self.code.headers(),
+            self.headers,
+        )
+        .into_bytes();
+        if !head_only {
+            bytes.extend_from_slice(&self.body);
+        }
+        bytes
+    }
+}
+
+impl From<Reject> for Reply {
+    fn from(reject: Reject) -> Self {
+        Reply::error(reject.code, reject.why)
+    }
+}
+
+/// A stream's head, in the form that µStreamer's clients are used to. HTTP/1.0, since the
+/// body has no length and ends with the connection.
+pub fn stream_head() -> Vec<u8> {
+    format!(
+        "HTTP/1.0 200 OK\r\n\
+         Cache-Control: no-store, no-cache, must-revalidate, proxy-revalidate, pre-check=0, \
+         post-check=0, max-age=0\r\n\
+         Pragma: no-cache\r\n\
+         Expires: Mon, 3 Jan 2000 12:34:56 GMT\r\n\
+         X-Content-Type-Options: nosniff\r\n\
+         Content-Type: multipart/x-mixed-replace;boundary={BOUNDARY}\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_gives_its_length_and_closes() {
+        let bytes = Reply::ok("image/jpeg", b"abc".to_vec()).into_bytes(false);
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"));
+        assert!(head.contains("\r\nContent-Length: 3\r\n"));
+        assert!(head.ends_with("\r\nConnection: close"));
+        assert_eq!(body, "abc");
+    }
+
+    #[test]
+    fn codes_bring_their_headers() {
+        let text = |code| String::from_utf8(Reply::error(code, "No.").into_bytes(true)).unwrap();
+        assert!(text(Code::MethodNotAllowed).contains("\r\nAllow: GET, HEAD\r\n"));
+        assert!(text(Code::Unavailable).contains("\r\nRetry-After: 5\r\n"));
+        let head_only = text(Code::NotFound);
+        assert!(head_only.contains("\r\nContent-Length: 4\r\n") && head_only.ends_with("\r\n\r\n"));
+    }
+
+    #[test]
+    fn heads_parse() {
+        for head in [
+            stream_head(),
+            Reply::error(Code::Unavailable, "Full.").into_bytes(true),
+        ] {
+            let mut headers = [httparse::EMPTY_HEADER; 16];
+            let parsed = httparse::Response::new(&mut headers).parse(&head).unwrap();
+            assert_eq!(parsed, httparse::Status::Complete(head.len()));
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! A sender on real parts within the test process: ring, board, loopback socket; and a client.
+
+#![allow(dead_code, missing_docs)] // each test binary uses some of it
+
+mod sys;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use shm_ring::{FrameMeta, Ring, Writer};
+use worker::{Board, Instance, Role};
+
+/// Where a test would otherwise hang.
+pub const HANG: Duration = Duration::from_secs(60);
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+pub struct House {
+    pub address: SocketAddr,
+    board: &'static sys::Shared,
+    /// In a lock of its own: whoever publishes keeps the ids in order.
+    writer: Mutex<Writer>,
+}
+
+pub struct Options {
+    pub senders: usize,
+    pub seats: usize,
+    pub arena: u64,
+    pub lag: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            senders: 4,
+            seats: 2,
+            arena: 16 << 20,
+            lag: 10,
+        }
+    }
+}
+
+impl House {
+    /// Starts senders as threads. They, and what they look at, live until the process ends; the
+    /// names in /dev/shm are gone before this returns.
+    pub fn start(options: Options) -> Arc<House> {
+        let count = COUNT.fetch_add(1, Relaxed);
+        let name = format!("test-sender-{}-{count}", std::process::id());
+        let instance = Instance::new(&name).unwrap();
+        let ring = Ring::create(&instance.ring(), options.arena).unwrap();
+        let mut board = Board::create(&instance, options.senders, options.seats).unwrap();
+        nix::sys::mman::shm_unlink(format!("/{}", instance.board()).as_str()).unwrap();
+        board.disown();
+        let board: &'static sys::Shared = Box::leak(Box::new(sys::Shared::new(board)));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let listeners: &'static [TcpListener] = Box::leak(Box::new([listener]));
+        let config: &'static sender::Config = Box::leak(Box::new(sender::Config {
+            instance,
+            loopback_only: true,
+            lag: options.lag,
+            size: (320, 240),
+        }));
+        for index in 1..=options.senders {
+            let reader = ring.reader().unwrap();
+            std::thread::spawn(move || {
+                let cell = board.all().cell(index);
+                cell.begin(Role::Sender);
+                sender::run(config, listeners, reader, board.all(), cell)
+            });
+        }
+        let writer = Mutex::new(ring.writer().unwrap());
+        let house = House {
+            address,
+            board,
+            writer,
+        };
+        wait_until(|| house.board().idle_senders() == options.senders);
+        Arc::new(house)
+    }
+
+    pub fn board(&self) -> &Board {
+        self.board.all()
+    }
+
+    pub fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap()
+    }
+
+    /// Publishes a frame of `len` bytes that all tell its id.
+    pub fn publish(&self, len: usize) -> u64 {
+        let mut writer = self.writer();
+        let id = writer.next_id();
+        let meta = FrameMeta {
+            format: *b"MJPG",
+            width: 320,
+            height: 240,
+            captured_ns: worker::unix_ns(),
+            ..FrameMeta::default()
+        };
+        writer.publish(&vec![mark(id); len], &meta).unwrap()
+    }
+
+    /// Sends a request as it is.
+    pub fn ask(&self, request: &str) -> Client {
+        let socket = TcpStream::connect(self.address).unwrap();
+        Client::new(socket, request)
+    }
+
+    pub fn get(&self, target: &str) -> Client {
+        self.ask(&format!(
+            "GET {target} HTTP/1.1\r\nHost: {}\r\n\r\n",
+            self.address
+        ))
+    }
+
+    /// Of all senders: frames sent, frames skipped.
+    pub fn counts(&self) -> (u64, u64) {
+        let json = self.get("/status").body();
+        let status: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        let total = |name| status["totals"][name].as_u64().unwrap();
+        (total("frames_sent"), total("frames_skipped"))
+    }
+}
+
+/// What all bytes of frame `id` are.
+pub fn mark(id: u64) -> u8 {
+    (id % 251) as u8 + 1
+}
+
+pub fn wait_until(mut condition: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < HANG, "it never came to be");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub struct Client {
+    pub code: u16,
+    pub head: String,
+    reader: BufReader<TcpStream>,
+}
+
+#[derive(Debug)]
+pub struct Part {
+    pub id: Option<u64>,
+    pub skipped: u64,
+    pub body: Vec<u8>,
+}
+
+impl Client {
+    /// Sends `request` and reads the reply's head. Code 0: closed without one.
+    pub fn new(mut socket: TcpStream, request: &str) -> Client {
+        socket.set_read_timeout(Some(HANG)).unwrap();
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut reader = BufReader::new(socket);
+        let mut head = String::new();
+        while reader.read_line(&mut head).unwrap() > 2 {}
+        let code = head.get(9..12).map_or(0, |code| code.parse().unwrap());
+        Client { code, head, reader }
+    }
+
+    pub fn body(mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        self.reader.read_to_end(&mut body).unwrap();
+        body
+    }
+
+    pub fn text(self) -> String {
+        String::from_utf8(self.body()).unwrap()
+    }
+
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        self.reader.read_line(&mut line).ok()?;
+        line.ends_with("\r\n").then(|| line.trim_end().to_owned())
+    }
+
+    /// The next part, whole and with the delimiter behind it still to come; `None` at the end or
+    /// where the connection breaks.
+    pub fn part(&mut self) -> Option<Part> {
+        let mut delimiter = self.line()?;
+        if delimiter.is_empty() {
+            delimiter = self.line()?;
+        }
+        assert_eq!(delimiter, "--boundarydonotcross");
+        let (mut id, mut skipped, mut len, mut stamped) = (None, 0, None, false);
+        loop {
+            let line = self.line()?;
+            if line.is_empty() && len.is_none() {
+                assert_eq!(self.line()?, "--boundarydonotcross--");
+                return None;
+            }
+            let Some((name, value)) = line.split_once(": ") else {
+                assert_eq!(line, "");
+                break;
+            };
+            match name {
+                "Content-Type" => assert_eq!(value, "image/jpeg"),
+                "Content-Length" => len = Some(value.parse().unwrap()),
+                "X-Timestamp" => stamped = value.parse::<f64>().unwrap() > 1e9,
+                "X-Seqcast-Frame" => id = Some(value.parse().unwrap()),
+                "X-Seqcast-Skipped" => skipped = value.parse().unwrap(),
+                _ => panic!("{line}"),
+            }
+        }
+        assert!(stamped);
+        let mut body = vec![0; len.expect("a length")];
+        self.reader.read_exact(&mut body).ok()?;
+        if let Some(id) = id {
+            assert!(
+                body.iter().all(|&byte| byte == mark(id)),
+                "frame {id} is torn"
+            );
+        }
+        Some(Part { id, skipped, body })
+    }
+
+    /// The next part that is a frame.
+    pub fn frame(&mut self) -> Option<Part> {
+        loop {
+            let part = self.part()?;
+            if part.id.is_some() {
+                return Some(part);
+            }
+        }
+    }
+}

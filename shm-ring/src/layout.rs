@@ -1,0 +1,304 @@
+//! The layout of a ring in memory: offsets, types, and the checks a stranger's header must pass.
+//!
+//! Native byte order, 64-bit; a reader is on the same machine as the writer.
+//!
+//! | offset | type | field | written by |
+//! |---|---|---|---|
+//! | 0 | u64 | magic | creation |
+//! | 8 | u32 | layout version | creation |
+//! | 16 | u64 | descriptors, a count | creation |
+//! | 24 | u64 | descriptors' offset | creation |
+//! | 32 | u64 | arena's offset | creation |
+//! | 40 | u64 | arena's bytes | creation |
+//! | 48 | 2 × u8 | ready latch (`raw_sync` `BusyEvent`) | creation |
+//! | 64 | u64 | `oldest` | writer |
+//! | 128 | u64 | `head` | writer |
+//! | 192 | u32 | futex word: counts changes | writer |
+//! | 256 | u64 | epoch | writer |
+//! | 264 | u64 | heartbeat, `CLOCK_MONOTONIC` ns | writer |
+//! | 272 | u32 | writer's pid | writer |
+//! | 320 | [`Notice`] | signal: tag, since, reason | writer; the creator while there is none |
+//! | 4096 | [`Descriptor`] × n | | writer |
+//! | page-aligned | bytes | arena | writer |
+//!
+//! Not here: who may load or store what in which order (`writer`, `reader`).
+
+use std::mem::{offset_of, size_of};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use crate::{Error, Notice};
+
+/// `SEQRING` and a zero, read as a native integer: another byte order does not match.
+pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"SEQRING\0");
+/// Raised by every change of this table.
+pub(crate) const VERSION: u32 = 1;
+/// Bytes of the part that is written once, at creation, and read once, with `pread`.
+pub(crate) const FIXED: usize = 64;
+pub(crate) const LATCH: usize = 48;
+pub(crate) const PAGE: u64 = 4096;
+/// Frames begin at multiples of this many bytes: a cache line, so that copies start aligned.
+pub(crate) const ALIGN: u64 = 64;
+
+/// The least arena, bytes.
+pub const MIN_ARENA: u64 = 64 << 10;
+/// The largest arena, bytes (1 TiB): far above any machine, far below overflow.
+pub const MAX_ARENA: u64 = 1 << 40;
+
+/// What a publisher says of a frame.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FrameMeta {
+    /// The format's fourcc, as V4L2 names formats (`linux/videodev2.h`): `*b"MJPG"`.
+    pub format: [u8; 4],
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// The publisher's own bits.
+    pub flags: u32,
+    /// The publisher's own count, for instance a driver's sequence number.
+    pub sequence: u64,
+    /// Unix time of capture, nanoseconds.
+    pub captured_ns: u64,
+}
+
+/// What the ring knows of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameInfo {
+    /// Rises by one a frame, over restarts of the writer too; never 0.
+    pub id: u64,
+    /// Bytes.
+    pub len: usize,
+    /// Which run of the writer published it; rises.
+    pub epoch: u64,
+    /// Unix time of publication, nanoseconds.
+    pub published_ns: u64,
+    /// What the publisher said.
+    pub meta: FrameMeta,
+}
+
+/// Where the parts of a ring lie; private memory, checked, never read again from the map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    /// Count of descriptors.
+    pub descriptors: u64,
+    /// Bytes from the segment's start.
+    pub arena_offset: u64,
+    /// Bytes.
+    pub arena: u64,
+}
+
+impl Geometry {
+    /// The geometry of a ring with an arena of at least `arena` bytes.
+    pub fn new(arena: u64) -> Result<Self, Error> {
+        if !(MIN_ARENA..=MAX_ARENA).contains(&arena) {
+            return Err(Error::ArenaSize {
+                bytes: arena,
+                min: MIN_ARENA,
+                max: MAX_ARENA,
+            });
+        }
+        let arena = arena.next_multiple_of(PAGE);
+        let descriptors = (arena / 4096).clamp(64, 65_536);
+        let arena_offset =
+            (PAGE + descriptors * size_of::<Descriptor>() as u64).next_multiple_of(PAGE);
+        Ok(Geometry {
+            descriptors,
+            arena_offset,
+            arena,
+        })
+    }
+
+    /// Bytes of the whole segment.
+    pub fn total(&self) -> u64 {
+        self.arena_offset + self.arena
+    }
+
+    /// The largest frame, bytes.
+    pub fn max_frame(&self) -> u64 {
+        self.arena / 4
+    }
+
+    pub fn encode(&self) -> [u8; FIXED] {
+        let mut fixed = [0; FIXED];
+        fixed[0..8].copy_from_slice(&MAGIC.to_ne_bytes());
+        fixed[8..12].copy_from_slice(&VERSION.to_ne_bytes());
+        for (at, value) in [
+            (16, self.descriptors),
+            (24, PAGE),
+            (32, self.arena_offset),
+            (40, self.arena),
+        ] {
+            fixed[at..at + 8].copy_from_slice(&value.to_ne_bytes());
+        }
+        fixed
+    }
+
+    /// Reads the fixed part of a header that may be anybody's; `segment` is the true size.
+    pub fn decode(fixed: &[u8; FIXED], segment: u64) -> Result<Self, Error> {
+        let not = |why: String| Err(Error::NotARing { why });
+        let word = |at: usize| {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(&fixed[at..at + 8]);
+            u64::from_ne_bytes(bytes)
+        };
+        if word(0) != MAGIC {
+            return not("it does not begin with SEQRING".into());
+        }
+        let found = word(8) as u32;
+        if found != VERSION {
+            return Err(Error::Version {
+                found,
+                known: VERSION,
+            });
+        }
+        let arena = word(40);
+        let Ok(expected) = Geometry::new(arena) else {
+            return not(format!("its arena of {arena} bytes is out of range"));
+        };
+        // A version's geometry follows from its arena alone, so nothing else is believed.
+        let said = (word(16), word(24), word(32), arena);
+        let computed = (
+            expected.descriptors,
+            PAGE,
+            expected.arena_offset,
+            expected.arena,
+        );
+        if said != computed {
+            return not(format!("its parts lie at {said:?}, not at {computed:?}"));
+        }
+        if segment != expected.total() {
+            return not(format!(
+                "it is {segment} bytes long and should be {}",
+                expected.total()
+            ));
+        }
+        Ok(expected)
+    }
+}
+
+/// One index that one side stores, on a cache line of its own.
+#[repr(C, align(64))]
+pub(crate) struct Line<T>(pub T);
+
+/// The part of the header that changes.
+#[repr(C)]
+pub(crate) struct Header {
+    fixed: [u8; FIXED],
+    pub oldest: Line<AtomicU64>,
+    pub head: Line<AtomicU64>,
+    pub word: Line<AtomicU32>,
+    pub epoch: AtomicU64,
+    pub heartbeat_ns: AtomicU64,
+    pub writer_pid: AtomicU32,
+    pub signal: Line<Notice<160>>,
+}
+
+const _: () = {
+    assert!(offset_of!(Header, oldest) == 64);
+    assert!(offset_of!(Header, head) == 128);
+    assert!(offset_of!(Header, word) == 192);
+    assert!(offset_of!(Header, epoch) == 256);
+    assert!(offset_of!(Header, signal) == 320);
+    assert!(size_of::<Header>() <= PAGE as usize);
+    assert!(size_of::<Descriptor>() == 128);
+};
+
+/// What the ring knows of one frame; frame `id` has descriptor `id % n`.
+///
+/// All fields are atomics because a reader may load them while the writer overwrites them; they
+/// mean something only to a reader that found `oldest ≤ id` afterwards.
+#[repr(C, align(128))]
+pub(crate) struct Descriptor {
+    id: AtomicU64,
+    /// Bytes since the ring began, not wrapped: the place in the arena is the remainder.
+    position: AtomicU64,
+    len: AtomicU64,
+    format: AtomicU32,
+    flags: AtomicU32,
+    width: AtomicU32,
+    height: AtomicU32,
+    sequence: AtomicU64,
+    captured_ns: AtomicU64,
+    published_ns: AtomicU64,
+    epoch: AtomicU64,
+}
+
+impl Descriptor {
+    /// The writer's stores, between its release fence and its store of `head`.
+    pub fn store(&self, position: u64, info: &FrameInfo) {
+        self.id.store(info.id, Relaxed);
+        self.position.store(position, Relaxed);
+        self.len.store(info.len as u64, Relaxed);
+        let meta = &info.meta;
+        self.format.store(u32::from_le_bytes(meta.format), Relaxed);
+        self.flags.store(meta.flags, Relaxed);
+        self.width.store(meta.width, Relaxed);
+        self.height.store(meta.height, Relaxed);
+        self.sequence.store(meta.sequence, Relaxed);
+        self.captured_ns.store(meta.captured_ns, Relaxed);
+        self.published_ns.store(info.published_ns, Relaxed);
+        self.epoch.store(info.epoch, Relaxed);
+    }
+
+    /// Loads what is there. `None` where it cannot be frame `id` of such a ring, whoever wrote
+    /// it; `Some` is still to be checked against `oldest`.
+    pub fn load(&self, id: u64, geometry: &Geometry) -> Option<(u64, FrameInfo)> {
+        let position = self.position.load(Relaxed);
+        let len = self.len.load(Relaxed);
+        let fits = len > 0
+            && len <= geometry.max_frame()
+            && position % geometry.arena + len <= geometry.arena
+            && position < u64::MAX / 2;
+        if self.id.load(Relaxed) != id || !fits {
+            return None;
+        }
+        let info = FrameInfo {
+            id,
+            len: len as usize,
+            epoch: self.epoch.load(Relaxed),
+            published_ns: self.published_ns.load(Relaxed),
+            meta: FrameMeta {
+                format: self.format.load(Relaxed).to_le_bytes(),
+                width: self.width.load(Relaxed),
+                height: self.height.load(Relaxed),
+                flags: self.flags.load(Relaxed),
+                sequence: self.sequence.load(Relaxed),
+                captured_ns: self.captured_ns.load(Relaxed),
+            },
+        };
+        Some((position, info))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn geometry_survives_its_encoding_and_nothing_else_does() {
+        let geometry = Geometry::new(16 << 20).unwrap();
+        assert_eq!(geometry.descriptors, 4096);
+        let good = geometry.encode();
+        assert_eq!(Geometry::decode(&good, geometry.total()).unwrap(), geometry);
+        assert!(Geometry::decode(&good, geometry.total() - 1).is_err());
+        for at in (0..12).chain(16..48) {
+            for bit in 0..8 {
+                let mut bad = good;
+                bad[at] ^= 1 << bit;
+                assert!(
+                    Geometry::decode(&bad, geometry.total()).is_err(),
+                    "byte {at}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn arenas_out_of_range_are_refused() {
+        for bytes in [0, MIN_ARENA - 1, MAX_ARENA + 1, u64::MAX] {
+            assert!(matches!(Geometry::new(bytes), Err(Error::ArenaSize { .. })));
+        }
+        assert_eq!(Geometry::new(MIN_ARENA).unwrap().descriptors, 64);
+        assert_eq!(Geometry::new(MAX_ARENA).unwrap().descriptors, 65_536);
+    }
+}

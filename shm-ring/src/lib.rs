@@ -1,0 +1,49 @@
+//! A ring of frames in POSIX shared memory: one writer, any number of read-only readers.
+//!
+//! Frames of any size lie one behind the other in an arena. One rule guards everything:
+//! **frame `id` is readable exactly while `oldest ≤ id ≤ head`.** The writer raises `oldest`
+//! before it overwrites and `head` after it has written; a reader takes bytes first and asks
+//! afterwards whether they were still its frame's. So the writer never waits for a reader, never
+//! looks at one and does not know how many there are; a reader maps the ring `PROT_READ` and can
+//! be stopped or killed anywhere without anybody noticing. A writer killed anywhere leaves a ring
+//! that its successor continues without repair.
+//!
+//! ```
+//! use shm_ring::{FrameMeta, Ring};
+//! # let name = format!("shm-ring-doc-{}", std::process::id());
+//! let ring = Ring::create(&name, 1 << 20)?;
+//! let mut writer = ring.writer()?;
+//! let reader = ring.reader()?; // another process says Reader::attach(&name)
+//!
+//! let id = writer.publish(b"a frame", &FrameMeta::default())?;
+//! let frame = reader.frame(id).expect("just published");
+//! let mut bytes = Vec::new();
+//! frame.copy_range(0..frame.info().len, &mut bytes);
+//! assert!(frame.is_intact()); // only now are they the frame's bytes
+//! assert_eq!(bytes, b"a frame");
+//! # Ok::<(), shm_ring::Error>(())
+//! ```
+//!
+//! What belongs here: bytes and ids, segments, wake-up. What does not: video, viewers, processes,
+//! restart, and what to do about a frame that was missed.
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+compile_error!("shm-ring needs 64-bit Linux: its ids are 64-bit atomics, its wake-up a futex");
+
+mod copy;
+mod error;
+mod layout;
+mod notice;
+mod reader;
+mod ring;
+mod segment;
+mod sys;
+mod writer;
+
+pub use error::Error;
+pub use layout::{FrameInfo, FrameMeta, MAX_ARENA, MIN_ARENA};
+pub use notice::Notice;
+pub use reader::{Bounds, Gone, MaybeTorn, Reader, Ticket};
+pub use ring::{Ring, Signal, SignalState};
+pub use segment::{Map, Segment, available_bytes};
+pub use writer::Writer;

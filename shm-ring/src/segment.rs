@@ -1,0 +1,280 @@
+//! Named shared-memory segments: create and reserve, open read-only, map, remove.
+//!
+//! Not here: what lies in a segment, and who may write to it when.
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, posix_fallocate};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap, shm_open, shm_unlink};
+use nix::sys::stat::Mode;
+use shared_memory::{Shmem, ShmemConf, ShmemError};
+
+use crate::Error;
+
+/// A segment that this process created. Dropping it removes the name, unless disowned.
+///
+/// Its memory is reserved: no later store can run out of it (`SIGBUS`).
+pub struct Segment {
+    shmem: Shmem,
+    /// The object by its own descriptor, so that it is reached even if the name was removed.
+    file: File,
+    read_only: OwnedFd,
+}
+
+impl std::fmt::Debug for Segment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Segment({})", self.name())
+    }
+}
+
+impl Segment {
+    /// Creates `/dev/shm/NAME` with mode 0600 and `len` bytes of zeros, all of them reserved.
+    ///
+    /// # Errors
+    /// [`Error::BadName`], [`Error::Exists`], [`Error::NoSpace`] before anything was created,
+    /// [`Error::Os`].
+    pub fn create(name: &str, len: u64) -> Result<Segment, Error> {
+        let path = object(name)?;
+        let available = available_bytes()?;
+        let too_small = Error::NoSpace {
+            needed: len,
+            available,
+        };
+        if len > available {
+            return Err(too_small);
+        }
+        let shmem = ShmemConf::new()
+            .os_id(&path)
+            .size(len as usize)
+            .create()
+            .map_err(|e| match e {
+                ShmemError::MappingIdExists => Error::Exists { name: name.into() },
+                ShmemError::MapCreateFailed(errno) | ShmemError::UnknownOsError(errno) => {
+                    Error::os(
+                        format!("create /dev/shm/{name}"),
+                        Errno::from_raw(errno as i32),
+                    )
+                }
+                other => Error::os(
+                    format!("create /dev/shm/{name}"),
+                    std::io::Error::other(other),
+                ),
+            })?;
+        // shared_memory keeps its descriptor to itself, so the object is opened again.
+        let file = File::from(open(&path, OFlag::O_RDWR)?);
+        let read_only = open(&path, OFlag::O_RDONLY)?;
+        let segment = Segment {
+            shmem,
+            file,
+            read_only,
+        };
+        posix_fallocate(&segment.file, 0, len as libc::off_t).map_err(|e| match e {
+            Errno::ENOSPC => too_small,
+            other => Error::os(format!("reserve {len} bytes in /dev/shm/{name}"), other),
+        })?;
+        Ok(segment)
+    }
+
+    /// The name as given to [`Segment::create`].
+    pub fn name(&self) -> &str {
+        self.shmem.get_os_id().trim_start_matches('/')
+    }
+
+    /// The writable map: page-aligned, of the length asked for, alive as long as `self`.
+    pub fn as_ptr(&self) -> NonNull<u8> {
+        NonNull::new(self.shmem.as_ptr()).expect("a successful mmap is never null")
+    }
+
+    /// A descriptor that nothing can be written through; may be given to readers.
+    pub fn read_only(&self) -> BorrowedFd<'_> {
+        self.read_only.as_fd()
+    }
+
+    /// Opens the object anew for writing: an open file description of the caller's own, on which
+    /// a lock is the caller's own.
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub fn reopen(&self) -> Result<File, Error> {
+        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(|e| Error::os(format!("open {path} for /dev/shm/{}", self.name()), e))
+    }
+
+    /// Leaves the name to somebody else: a forked child says this before it drops its copy.
+    pub fn disown(&mut self) {
+        self.shmem.set_owner(false);
+    }
+
+    /// Opens an existing segment for reading.
+    ///
+    /// # Errors
+    /// [`Error::BadName`], [`Error::NotFound`], [`Error::Os`].
+    pub fn open_read_only(name: &str) -> Result<OwnedFd, Error> {
+        open(&object(name)?, OFlag::O_RDONLY)
+    }
+
+    /// Removes a name that nobody lives behind any more. Maps of it stay valid. No such name: fine.
+    ///
+    /// # Errors
+    /// [`Error::BadName`], [`Error::Os`].
+    pub fn remove(name: &str) -> Result<(), Error> {
+        match shm_unlink(object(name)?.as_str()) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(e) => Err(Error::os(format!("remove /dev/shm/{name}"), e)),
+        }
+    }
+}
+
+/// Bytes that can still be reserved in /dev/shm.
+///
+/// # Errors
+/// [`Error::Os`].
+pub fn available_bytes() -> Result<u64, Error> {
+    let stat =
+        nix::sys::statvfs::statvfs("/dev/shm").map_err(|e| Error::os("statvfs /dev/shm", e))?;
+    Ok(stat.blocks_available() * stat.fragment_size())
+}
+
+/// The POSIX name of an object: one slash, then the name (`shm_open(3)`).
+fn object(name: &str) -> Result<String, Error> {
+    let fine = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    if name.is_empty() || name.len() > 200 || !name.bytes().all(fine) || name.starts_with('.') {
+        return Err(Error::BadName { name: name.into() });
+    }
+    Ok(format!("/{name}"))
+}
+
+fn open(path: &str, flags: OFlag) -> Result<OwnedFd, Error> {
+    // A FIFO in its place must not make anybody wait for its other end.
+    let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+    shm_open(path, flags, Mode::empty()).map_err(|e| match e {
+        Errno::ENOENT => Error::NotFound {
+            name: path[1..].into(),
+        },
+        other => Error::os(format!("open /dev/shm{path}"), other),
+    })
+}
+
+/// A shared mapping of a whole object; unmapped when dropped.
+#[derive(Debug)]
+pub struct Map {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: a map is an address range of the process, tied to no thread; all access to it goes
+// through atomics or the racing copies of this crate.
+unsafe impl Send for Map {}
+// SAFETY: as above; `Map` itself has no state that changes.
+unsafe impl Sync for Map {}
+
+impl Map {
+    /// Maps `fd` for reading only.
+    ///
+    /// # Errors
+    /// [`Error::Os`], also for an empty object.
+    pub fn read_only(fd: impl AsFd) -> Result<Map, Error> {
+        Self::new(fd.as_fd(), ProtFlags::PROT_READ)
+    }
+
+    /// Maps `fd` for reading and writing.
+    ///
+    /// # Errors
+    /// [`Error::Os`], also for an empty object.
+    pub fn read_write(fd: impl AsFd) -> Result<Map, Error> {
+        Self::new(fd.as_fd(), ProtFlags::PROT_READ | ProtFlags::PROT_WRITE)
+    }
+
+    fn new(fd: BorrowedFd<'_>, protection: ProtFlags) -> Result<Map, Error> {
+        let len = len_of(fd)? as usize;
+        let size = std::num::NonZeroUsize::new(len).ok_or_else(|| Error::NotARing {
+            why: "it is empty".into(),
+        })?;
+        // SAFETY: no address is asked for, so nothing mapped is replaced; the descriptor is open.
+        let start = unsafe { mmap(None, size, protection, MapFlags::MAP_SHARED, fd, 0) }
+            .map_err(|e| Error::os(format!("map {len} bytes of shared memory"), e))?;
+        Ok(Map {
+            start: start.cast(),
+            len,
+        })
+    }
+
+    /// The first byte; page-aligned.
+    pub fn as_ptr(&self) -> NonNull<u8> {
+        self.start
+    }
+
+    /// Bytes; never 0.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        // SAFETY: this range was mapped by `new`, and whoever borrowed from it is gone.
+        let unmapped = unsafe { munmap(self.start.cast(), self.len) };
+        debug_assert!(unmapped.is_ok());
+    }
+}
+
+/// The true size of an object, bytes.
+pub(crate) fn len_of(fd: BorrowedFd<'_>) -> Result<u64, Error> {
+    let stat = nix::sys::stat::fstat(fd).map_err(|e| Error::os("fstat shared memory", e))?;
+    Ok(stat.st_size as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(test: &str) -> String {
+        format!("shm-ring-test-{}-{test}", std::process::id())
+    }
+
+    #[test]
+    fn the_owner_removes_and_a_disowner_does_not() {
+        let name = name("owner");
+        let mut segment = Segment::create(&name, 4096).unwrap();
+        assert!(matches!(
+            Segment::create(&name, 4096),
+            Err(Error::Exists { .. })
+        ));
+        segment.disown();
+        drop(segment);
+        let fd = Segment::open_read_only(&name).unwrap();
+        assert_eq!(Map::read_only(&fd).unwrap().len(), 4096);
+        assert!(Map::read_write(&fd).is_err());
+        Segment::remove(&name).unwrap();
+        Segment::remove(&name).unwrap();
+        assert!(matches!(
+            Segment::open_read_only(&name),
+            Err(Error::NotFound { .. })
+        ));
+    }
+
+    #[test]
+    fn too_large_a_segment_says_what_it_needs_and_leaves_nothing() {
+        let name = name("large");
+        match Segment::create(&name, 999 << 30) {
+            Err(Error::NoSpace { needed, available }) => assert!(available < needed),
+            other => panic!("{other:?}"),
+        }
+        assert!(Segment::open_read_only(&name).is_err());
+    }
+
+    #[test]
+    fn names_that_are_paths_are_refused() {
+        for bad in ["", "a/b", "../x", ".", "ä", "a b", &"x".repeat(201)] {
+            assert!(matches!(object(bad), Err(Error::BadName { .. })), "{bad}");
+        }
+    }
+}

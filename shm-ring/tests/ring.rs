@@ -1,0 +1,212 @@
+//! The ring against a plain model, against readers at full speed, and against strangers.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use shm_ring::{Error, FrameMeta, Gone, MIN_ARENA, Reader, Ring, Segment, Signal};
+
+fn name(test: &str) -> String {
+    use std::sync::atomic::AtomicU32;
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let n = COUNT.fetch_add(1, Relaxed);
+    format!("shm-ring-test-{}-{test}-{n}", std::process::id())
+}
+
+/// Bytes of frame `id` that no other frame has at the same length.
+fn body(id: u64, len: usize) -> Vec<u8> {
+    (0..len as u64)
+        .map(|at| (id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (at % 57)) as u8 ^ at as u8)
+        .collect()
+}
+
+fn read(reader: &Reader, id: u64) -> Result<Vec<u8>, Gone> {
+    let frame = reader.frame(id)?;
+    let mut bytes = Vec::new();
+    frame.copy_range(0..frame.info().len, &mut bytes);
+    frame.is_intact().then_some(bytes).ok_or(Gone::Overwritten)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Sizes, takeovers and reads in any order: what is readable is what was published, ids go
+    /// on, and the newest frame stays readable.
+    #[test]
+    fn behaves_like_a_map_of_the_newest_frames(
+        steps in prop::collection::vec((1usize..18_000, any::<bool>()), 1..200)
+    ) {
+        let ring = Ring::create(&name("model"), MIN_ARENA).unwrap();
+        let reader = ring.reader().unwrap();
+        let mut writer = ring.writer().unwrap();
+        let mut model = BTreeMap::new();
+        let mut epoch = writer.epoch();
+        for (len, die) in steps {
+            if die {
+                drop(writer);
+                writer = ring.writer().unwrap();
+                prop_assert!(writer.epoch() > epoch);
+                epoch = writer.epoch();
+            }
+            let id = writer.next_id();
+            let bytes = body(id, len);
+            match writer.publish(&bytes, &FrameMeta { sequence: id, ..Default::default() }) {
+                Ok(published) => {
+                    prop_assert_eq!(published, id);
+                    model.insert(id, bytes);
+                }
+                Err(Error::FrameTooLarge { needed, .. }) => {
+                    prop_assert!(len as u64 > MIN_ARENA / 4);
+                    prop_assert!(needed >= 4 * len as u64);
+                    continue;
+                }
+                Err(e) => prop_assert!(false, "{e}"),
+            }
+            let bounds = reader.bounds();
+            prop_assert_eq!(bounds.head, id);
+            prop_assert!(bounds.oldest <= id);
+            for (&id, bytes) in &model {
+                if id < bounds.oldest {
+                    prop_assert_eq!(read(&reader, id), Err(Gone::Overwritten));
+                } else {
+                    prop_assert_eq!(&read(&reader, id).unwrap(), bytes);
+                    prop_assert_eq!(reader.frame(id).unwrap().info().meta.sequence, id);
+                }
+            }
+            prop_assert_eq!(read(&reader, id + 1), Err(Gone::NotYet));
+            // What is readable fills at least a quarter of the arena, once so much was written.
+            let held: usize = model.range(bounds.oldest..).map(|(_, b)| b.len()).sum();
+            let written: usize = model.values().map(Vec::len).sum();
+            prop_assert!(held >= written.min(MIN_ARENA as usize / 4));
+        }
+    }
+}
+
+#[test]
+fn readers_at_full_speed_never_accept_a_torn_frame() {
+    let ring = Ring::create(&name("torn"), MIN_ARENA).unwrap();
+    let mut writer = ring.writer().unwrap();
+    let done = AtomicBool::new(false);
+    let (accepted, refused) = std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                let reader = ring.reader().unwrap();
+                let done = &done;
+                scope.spawn(move || {
+                    let (mut accepted, mut refused) = (0u64, 0u64);
+                    while !done.load(Relaxed) {
+                        let bounds = reader.bounds();
+                        // The oldest is the next to be overwritten: the most contended frame.
+                        for id in [bounds.oldest, bounds.head] {
+                            match read(&reader, id) {
+                                Ok(bytes) => {
+                                    assert_eq!(bytes, body(id, bytes.len()), "frame {id}");
+                                    accepted += 1;
+                                }
+                                Err(_) => refused += 1,
+                            }
+                        }
+                    }
+                    (accepted, refused)
+                })
+            })
+            .collect();
+        let end = std::time::Instant::now() + Duration::from_secs(2);
+        while std::time::Instant::now() < end {
+            let id = writer.next_id();
+            let bytes = body(id, 1 + (id as usize * 7919) % 16_000);
+            writer.publish(&bytes, &FrameMeta::default()).unwrap();
+        }
+        done.store(true, Relaxed);
+        readers.into_iter().fold((0, 0), |sum, reader| {
+            let (accepted, refused) = reader.join().unwrap();
+            (sum.0 + accepted, sum.1 + refused)
+        })
+    });
+    // Both happened, or the test showed nothing.
+    assert!(accepted > 100 && refused > 0, "{accepted} {refused}");
+}
+
+#[test]
+fn a_waiting_reader_is_woken_by_frames_and_signals() {
+    let ring = Ring::create(&name("wake"), MIN_ARENA).unwrap();
+    let mut writer = ring.writer().unwrap();
+    let reader = ring.reader().unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            loop {
+                let ticket = reader.ticket();
+                let (head, signal) = (reader.bounds().head, reader.signal());
+                if head == 3 && signal.signal == Signal::NoSignal {
+                    return signal.reason;
+                }
+                reader.wait(ticket, Duration::from_secs(60));
+            }
+        });
+        for _ in 0..3 {
+            writer.publish(b"x", &FrameMeta::default()).unwrap();
+        }
+        writer.set_signal(Signal::NoSignal, "unplugged");
+        assert_eq!(waiting.join().unwrap(), "unplugged");
+    });
+}
+
+#[test]
+fn one_writer_at_a_time() {
+    let ring = Ring::create(&name("lock"), MIN_ARENA).unwrap();
+    let writer = ring.writer().unwrap();
+    assert!(matches!(ring.writer(), Err(Error::WriterLives)));
+    drop(writer);
+    ring.writer().unwrap();
+}
+
+#[test]
+fn a_frame_goes_to_a_socket_behind_what_belongs_before_it() {
+    use std::io::Read as _;
+    use std::os::fd::AsFd as _;
+    let ring = Ring::create(&name("write"), MIN_ARENA).unwrap();
+    let reader = ring.reader().unwrap();
+    let id = ring
+        .writer()
+        .unwrap()
+        .publish(b"frame", &FrameMeta::default())
+        .unwrap();
+    let (mut from, to) = std::os::unix::net::UnixStream::pair().unwrap();
+    let frame = reader.frame(id).unwrap();
+    assert_eq!(frame.send_to(to.as_fd(), b"<", 0..4).unwrap(), 5);
+    drop(to);
+    let mut got = String::new();
+    from.read_to_string(&mut got).unwrap();
+    assert_eq!(got, "<fram");
+}
+
+#[test]
+fn strangers_are_refused() {
+    let name = name("stranger");
+    assert!(matches!(Reader::attach(&name), Err(Error::NotFound { .. })));
+    let segment = Segment::create(&name, 65_536).unwrap();
+    assert!(matches!(Reader::attach(&name), Err(Error::NotARing { .. })));
+    drop(segment);
+    // A ring whose header is right and whose content is noise is attached, and reads nothing.
+    let ring = Ring::create(&name, MIN_ARENA).unwrap();
+    let reader = Reader::attach(&name).unwrap();
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(format!("/dev/shm/{name}"))
+        .unwrap();
+    use std::os::unix::fs::FileExt as _;
+    for noise in [0xff_u8, 0x80, 0x01] {
+        file.write_all_at(&vec![noise; 4096 + 64 * 128 - 64], 64)
+            .unwrap();
+        let bounds = reader.bounds();
+        for id in [0, 1, bounds.oldest, bounds.head, u64::MAX] {
+            let _ = read(&reader, id);
+        }
+        let _ = reader.signal();
+        if let Ok(mut writer) = ring.writer() {
+            let id = writer.publish(b"new", &FrameMeta::default()).unwrap();
+            assert_eq!(read(&reader, id).unwrap(), b"new");
+        }
+    }
+}

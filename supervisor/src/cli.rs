@@ -1,0 +1,139 @@
+//! The command line: names and defaults are a contract with scripts.
+//!
+//! Not here: what a source or an address may be beyond its form (`capture`, `address`).
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::address::Address;
+use crate::units;
+
+/// One camera, many viewers, live; no viewer can hurt another.
+#[derive(Debug, Parser)]
+#[command(
+    name = "seqcast",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Exit codes of serve: 0 stopped, 1 failed, 2 can never work as asked, 4 the name is running \
+                  already, 5 the address cannot be had, 6 the input ended, 7 /dev/shm is too small.\n\
+                  Of status: 0, 3 no instance runs. Of watch: 0 clean, 3 something invalid received, 4 cut off, \
+                  5 no connection or no 200."
+)]
+pub struct Cli {
+    /// What to do; without it: serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to serve.
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show a source to viewers (what runs without a subcommand)
+    Serve(Serve),
+    /// Say how an instance does, from shared memory, even if its supervisor is stuck or gone
+    Status(Status),
+    /// Check and measure a stream; shows no picture
+    Watch(Watch),
+}
+
+/// `seqcast serve`.
+#[derive(Debug, Clone, Args)]
+pub struct Serve {
+    /// Viewers at once: so many streams, each with a process of its own
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub clients: u16,
+    /// auto, test, /dev/videoN, FILE.mjpeg, FILE.jpg, a directory of jpgs, or - for MJPEG on standard input
+    #[arg(long, value_name = "SRC", default_value = "auto")]
+    pub source: String,
+    /// Picture size to ask for
+    #[arg(long, value_name = "WxH", default_value = "1280x720", value_parser = units::size)]
+    pub size: (u32, u32),
+    /// Frames a second to ask for
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub fps: u32,
+    /// JPEG quality of what is encoded here, 1 to 100
+    #[arg(long, value_name = "1..100", default_value_t = 80)]
+    pub quality: u8,
+    /// Where to answer: HOST:PORT, PORT (this machine only) or :PORT (every address); port 0: any free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub http: Address,
+    /// Bytes of shared memory for frames, with k, M or G
+    #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = units::bytes)]
+    pub ring: u64,
+    /// Frames that a viewer may fall behind before it is put on the newest
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub lag: u64,
+    /// A capture process that shows no life for so long is hung
+    #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = units::seconds)]
+    pub stall: Duration,
+    /// Names the instance and its shared memory
+    #[arg(long, value_name = "NAME", default_value = "cam0")]
+    pub name: String,
+    /// error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub log: String,
+}
+
+/// `seqcast status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Which instance; without it the only one, or a list of them
+    #[arg(long)]
+    pub name: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `seqcast watch`.
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// http://HOST:PORT/PATH; without a path: /stream
+    pub url: String,
+    /// Connections at once
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub viewers: u16,
+    /// How long; without it until Ctrl-C
+    #[arg(long, value_name = "S", value_parser = units::seconds)]
+    pub seconds: Option<Duration>,
+    /// One line of JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The first viewer stops reading after so many seconds
+    #[arg(long, value_name = "T", value_parser = units::seconds, requires = "stall_for")]
+    pub stall_at: Option<Duration>,
+    /// for so many
+    #[arg(long, value_name = "S", value_parser = units::seconds, requires = "stall_at")]
+    pub stall_for: Option<Duration>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_contract() {
+        Cli::command().debug_assert();
+        let bare = Cli::parse_from(["seqcast"]).serve;
+        let Some(Command::Serve(named)) = Cli::parse_from(["seqcast", "serve"]).command else {
+            panic!("serve is a subcommand");
+        };
+        for serve in [bare, named] {
+            assert_eq!(serve.clients, 10);
+            assert_eq!(serve.source, "auto");
+            assert_eq!(serve.size, (1280, 720));
+            assert_eq!((serve.fps, serve.quality, serve.lag), (30, 80, 10));
+            assert_eq!(serve.http, "127.0.0.1:8080".parse().unwrap());
+            assert_eq!(serve.ring, 16 << 20);
+            assert_eq!(serve.stall, Duration::from_secs(3));
+            assert_eq!(serve.name, "cam0");
+        }
+        assert!(Cli::try_parse_from(["seqcast", "--clients", "0"]).is_err());
+        assert!(Cli::try_parse_from(["seqcast", "watch", "x", "--stall-at", "1"]).is_err());
+    }
+}

@@ -1,0 +1,89 @@
+//! Makes a worker: forks, and turns the copy into a process of its own that answers to nobody
+//! but the supervisor and dies with it.
+//!
+//! Not here: what the worker then does, and when to fork (`policy`).
+
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::unistd::{ForkResult, Pid, getpid, getppid};
+
+use crate::sys;
+
+/// A forked worker, as its parent knows it.
+#[derive(Debug)]
+pub struct Child {
+    /// Its pid.
+    pub pid: Pid,
+    /// Readable once it is dead.
+    pub pidfd: OwnedFd,
+}
+
+/// Forks a process that runs `body` and exits with the code it returns. A panic of any of its
+/// threads ends it with [`worker::exit::PANIC`]; it never unwinds into the parent's frames.
+///
+/// # Errors
+/// Those of `fork(2)` and `pidfd_open(2)`.
+pub fn fork(body: impl FnOnce() -> i32) -> io::Result<Child> {
+    let parent = getpid();
+    // Across the fork no signal may run a handler of ours in the child.
+    let mut before = SigSet::empty();
+    sigprocmask(
+        SigmaskHow::SIG_SETMASK,
+        Some(&SigSet::all()),
+        Some(&mut before),
+    )?;
+    let forked = sys::fork_process();
+    if let Ok(ForkResult::Child) = forked {
+        end_with_panics();
+        let code = orphan_proof(parent).map_or(worker::exit::FAILURE, |()| body());
+        sys::exit_now(code);
+    }
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
+    match forked? {
+        ForkResult::Parent { child } => match sys::pidfd(child) {
+            Ok(pidfd) => Ok(Child { pid: child, pidfd }),
+            Err(e) => {
+                // Unwatchable, so unwanted.
+                let _ = nix::sys::signal::kill(child, Signal::SIGKILL);
+                let _ = nix::sys::wait::waitpid(child, None);
+                Err(e)
+            }
+        },
+        ForkResult::Child => unreachable!("the child left above"),
+    }
+}
+
+/// Dies when the thread that forked it dies; that is the supervisor's main thread.
+fn orphan_proof(parent: Pid) -> Option<()> {
+    set_pdeathsig(Signal::SIGKILL).ok()?;
+    // It may have died before the line above.
+    (getppid() == parent).then_some(())
+}
+
+fn end_with_panics() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        sys::exit_now(worker::exit::PANIC);
+    }));
+}
+
+/// What every worker does first, in this order: signals, and no descriptor but those of `keep`,
+/// standard output and error. Standard input is kept for whom `keep` names it, and is else
+/// /dev/null.
+///
+/// # Errors
+/// Those of the calls.
+pub fn settle(keep: &[RawFd]) -> anyhow::Result<()> {
+    if !keep.contains(&0) {
+        let null = std::fs::File::open("/dev/null")?;
+        nix::unistd::dup2_stdin(&null)?;
+    }
+    let mut keep: Vec<RawFd> = keep.iter().copied().chain([0, 1, 2]).collect();
+    sys::close_all_but(&mut keep)?;
+    worker::signals::install()?;
+    Ok(())
+}

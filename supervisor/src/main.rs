@@ -1,0 +1,55 @@
+//! `seqcast`: one camera, many viewers, live; no viewer can hurt another.
+//!
+//! What belongs in this crate: the command line, the decisions about workers and the thin shell
+//! that carries them out. What does not: frames, pictures, protocols.
+
+mod address;
+mod announce;
+mod cli;
+mod failure;
+mod fork;
+mod output;
+mod policy;
+mod serve;
+mod status;
+mod sys;
+mod units;
+mod watching;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+/// Something on the command line that clap does not check.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+fn main() -> ExitCode {
+    worker::title::init();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
+    let result = match &cli.command {
+        None => serve::run(&cli.serve),
+        Some(cli::Command::Serve(asked)) => serve::run(asked),
+        Some(cli::Command::Status(asked)) => status::run(asked),
+        Some(cli::Command::Watch(asked)) => watching::run(asked),
+    };
+    let code = result.unwrap_or_else(|error| {
+        eprintln!("seqcast: {}", failure::line(&error));
+        failure::code(&error)
+    });
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+/// Help and version as clap prints them; a mistake in one line, like every other error.
+fn misused(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("seqcast: {}", failure::misuse(error));
+    ExitCode::from(2)
+}

@@ -1,0 +1,94 @@
+//! Sizes, bytes and seconds as people write and read them.
+
+use std::time::Duration;
+
+/// `WxH`, pixels.
+///
+/// # Errors
+/// A sentence.
+pub fn size(text: &str) -> Result<(u32, u32), String> {
+    let parsed = text
+        .split_once(['x', 'X'])
+        .and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    parsed.ok_or_else(|| format!("{text:?} is no size: write it as 1280x720"))
+}
+
+/// Bytes, with k, M or G for powers of 1024.
+///
+/// # Errors
+/// A sentence.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let (number, shift) = match text.as_bytes().last() {
+        Some(b'k' | b'K') => (&text[..text.len() - 1], 10),
+        Some(b'm' | b'M') => (&text[..text.len() - 1], 20),
+        Some(b'g' | b'G') => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    number
+        .parse::<u64>()
+        .ok()
+        .and_then(|n| n.checked_mul(1 << shift))
+        .ok_or_else(|| format!("{text:?} is no number of bytes: write it as 16M"))
+}
+
+/// Seconds, more than 0 and at most a day, with decimals.
+///
+/// # Errors
+/// A sentence.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|&s| s > 0.0 && s <= 86_400.0)
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| format!("{text:?} is no time: write seconds as 3 or 0.5"))
+}
+
+/// Bytes for a person: three digits or so.
+pub fn show_bytes(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if value < 1000.0 {
+            let digits = usize::from(unit != "B" && value < 10.0);
+            return format!("{value:.digits$} {unit}");
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} TiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_people_write_them() {
+        assert_eq!(size("640x480"), Ok((640, 480)));
+        assert_eq!(bytes("16M"), Ok(16 << 20));
+        assert_eq!(bytes("999G"), Ok(999 << 30));
+        assert_eq!(bytes("70000"), Ok(70_000));
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for bad in ["", "x", "1280", "1x", "-1x2", "1x2x3"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+        for bad in [
+            "",
+            "M",
+            "-1",
+            "1T",
+            "99999999999999999999",
+            "99999999999999G",
+        ] {
+            assert!(bytes(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "0", "-1", "nan", "inf", "1e9"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn as_people_read_them() {
+        assert_eq!(show_bytes(5), "5 B");
+        assert_eq!(show_bytes(16 << 20), "16 MiB");
+        assert_eq!(show_bytes(1_500_000), "1.4 MiB");
+    }
+}

@@ -1,0 +1,343 @@
+//! The board: a shared segment of one page for the instance and one page per worker, and the
+//! seats, of which every stream takes one.
+//!
+//! Everything in it is an atomic that one process writes; a seat is taken by compare-and-swap.
+//! Nothing can be held by a dead process: who reaps it frees its seats.
+//!
+//! Not here: what a worker writes (`cell`), and how it is all shown (`status`).
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use shm_ring::{Map, Notice, Segment};
+
+use crate::cell::{Cell, Page, Role, State};
+use crate::clock::{monotonic_ns, unix_ns};
+use crate::{Error, Instance};
+
+const MAGIC: u64 = u64::from_ne_bytes(*b"SEQBOARD");
+const VERSION: u64 = 1;
+const PAGE: usize = 4096;
+/// Upper bound of workers and seats: more than a machine runs.
+const MOST: u64 = 65_536;
+
+/// The capture process's cell; senders have the others.
+pub const CAPTURE_CELL: usize = 0;
+
+/// The first page.
+#[repr(C, align(4096))]
+struct Head {
+    magic: AtomicU64,
+    version: AtomicU64,
+    cells: AtomicU64,
+    seats: AtomicU64,
+    pid: AtomicU32,
+    started_ns: AtomicU64,
+    heartbeat_ns: AtomicU64,
+    refused: AtomicU64,
+    http: Notice<256>,
+}
+
+#[derive(Debug)]
+enum Memory {
+    Own(Segment),
+    View(Map),
+}
+
+/// The board of an instance.
+#[derive(Debug)]
+pub struct Board {
+    memory: Memory,
+    cells: usize,
+    seats: usize,
+    bell: Option<EventFd>,
+}
+
+impl Board {
+    /// Creates the board of `instance` with a cell for the capture process, `senders` more, and
+    /// `seats` for streams.
+    ///
+    /// # Errors
+    /// Those of [`Segment::create`], [`Error::Os`].
+    pub fn create(instance: &Instance, senders: usize, seats: usize) -> Result<Board, Error> {
+        let cells = senders + 1;
+        let len = (1 + cells) * PAGE + seats * size_of::<AtomicU32>();
+        let segment = Segment::create(&instance.board(), len.next_multiple_of(PAGE) as u64)?;
+        let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+            .map_err(|e| Error::os("eventfd", e))?;
+        let board = Board {
+            memory: Memory::Own(segment),
+            cells,
+            seats,
+            bell: Some(bell),
+        };
+        let head = board.head();
+        head.version.store(VERSION, Relaxed);
+        head.cells.store(cells as u64, Relaxed);
+        head.seats.store(seats as u64, Relaxed);
+        head.pid.store(std::process::id(), Relaxed);
+        head.started_ns.store(unix_ns(), Relaxed);
+        head.heartbeat_ns.store(monotonic_ns(), Relaxed);
+        // Last: whoever sees it (`from_fd`) sees the rest.
+        head.magic.store(MAGIC, Release);
+        Ok(board)
+    }
+
+    /// Opens the board of `instance` to look at it.
+    ///
+    /// # Errors
+    /// [`Error::NotABoard`], and those of [`Segment::open_read_only`].
+    pub fn attach(instance: &Instance) -> Result<Board, Error> {
+        let name = instance.board();
+        let fd = Segment::open_read_only(&name)?;
+        Self::view(&fd).map_err(|why| Error::NotABoard { name, why })
+    }
+
+    fn view(fd: &OwnedFd) -> Result<Board, String> {
+        let map = Map::read_only(fd).map_err(|e| e.to_string())?;
+        if map.len() < PAGE {
+            return Err(format!("it is {} bytes short", map.len()));
+        }
+        let mut board = Board {
+            memory: Memory::View(map),
+            cells: 0,
+            seats: 0,
+            bell: None,
+        };
+        let head = board.head();
+        if head.magic.load(Acquire) != MAGIC {
+            return Err("it does not begin with SEQBOARD".into());
+        }
+        let version = head.version.load(Relaxed);
+        let (cells, seats) = (head.cells.load(Relaxed), head.seats.load(Relaxed));
+        if version != VERSION {
+            return Err(format!("its version is {version}, not {VERSION}"));
+        }
+        let need = |cells: u64, seats: u64| (1 + cells) * PAGE as u64 + seats * 4;
+        if cells == 0 || cells > MOST || seats > MOST || need(cells, seats) > board.len() as u64 {
+            return Err(format!(
+                "{cells} cells and {seats} seats do not fit into it"
+            ));
+        }
+        // Kept, and never read from the map again.
+        (board.cells, board.seats) = (cells as usize, seats as usize);
+        Ok(board)
+    }
+
+    /// How many cells there are, the capture process's included.
+    pub fn cells(&self) -> usize {
+        self.cells
+    }
+
+    /// How many seats there are.
+    pub fn seats(&self) -> usize {
+        self.seats
+    }
+
+    /// Cell `index`.
+    ///
+    /// # Panics
+    /// If there is no such cell.
+    pub fn cell(&self, index: usize) -> Cell<'_> {
+        assert!(index < self.cells);
+        let at = (1 + index) * PAGE;
+        // SAFETY: the page lies within the map (checked or made so), is page-aligned, lives as
+        // long as `self`, and has atomics only; whoever only has a view does not store.
+        let page: &Page = unsafe { self.start().add(at).cast().as_ref() };
+        Cell {
+            page,
+            bell: self.bell.as_ref().map(AsFd::as_fd),
+        }
+    }
+
+    /// All cells.
+    pub fn all(&self) -> impl Iterator<Item = Cell<'_>> {
+        (0..self.cells).map(|index| self.cell(index))
+    }
+
+    /// Senders that wait for a connection.
+    pub fn idle_senders(&self) -> usize {
+        self.all()
+            .filter(|cell| cell.role() == Some(Role::Sender) && cell.state() == State::Idle)
+            .count()
+    }
+
+    /// Takes a seat for this process; `None` when the house is full.
+    pub fn take_seat(&self) -> Option<Seat<'_>> {
+        let pid = std::process::id();
+        // A seat guards no memory; AcqRel only keeps taking and giving in order.
+        self.seat_pids()
+            .iter()
+            .find(|seat| seat.compare_exchange(0, pid, AcqRel, Relaxed).is_ok())
+            .map(|seat| Seat { seat, pid })
+    }
+
+    /// Frees the seats of a dead process. For the supervisor, when it has reaped it.
+    pub fn free_seats(&self, pid: u32) {
+        for seat in self.seat_pids() {
+            let _ = seat.compare_exchange(pid, 0, AcqRel, Relaxed);
+        }
+    }
+
+    /// Seats that are taken.
+    pub fn taken_seats(&self) -> usize {
+        let taken = |seat: &&AtomicU32| seat.load(Relaxed) != 0;
+        self.seat_pids().iter().filter(taken).count()
+    }
+
+    /// A stream that was turned away.
+    pub fn add_refused(&self) {
+        self.head().refused.fetch_add(1, Relaxed);
+    }
+
+    /// Streams that were turned away.
+    pub fn refused(&self) -> u64 {
+        self.head().refused.load(Relaxed)
+    }
+
+    /// Says on which addresses the instance answers.
+    pub fn set_http(&self, addresses: &str) {
+        self.head().http.replace(0, 0, addresses);
+    }
+
+    /// On which addresses the instance answers.
+    pub fn http(&self) -> String {
+        self.head().http.read().unwrap_or_default().2
+    }
+
+    /// The supervisor's pid.
+    pub fn supervisor(&self) -> u32 {
+        self.head().pid.load(Relaxed)
+    }
+
+    /// When the instance started, Unix nanoseconds.
+    pub fn started_ns(&self) -> u64 {
+        self.head().started_ns.load(Relaxed)
+    }
+
+    /// Shows that the supervisor lives.
+    pub fn beat(&self) {
+        self.head().heartbeat_ns.store(monotonic_ns(), Relaxed);
+    }
+
+    /// When the supervisor last showed life, `CLOCK_MONOTONIC` nanoseconds.
+    pub fn heartbeat_ns(&self) -> u64 {
+        self.head().heartbeat_ns.load(Relaxed)
+    }
+
+    /// The eventfd on which workers ring when their state changes; on the creator's board only.
+    pub fn bell(&self) -> Option<&EventFd> {
+        self.bell.as_ref()
+    }
+
+    /// Leaves the segment's name to the parent: a forked child says this.
+    pub fn disown(&mut self) {
+        if let Memory::Own(segment) = &mut self.memory {
+            segment.disown();
+        }
+    }
+
+    /// The descriptors that a forked child must keep to use the board.
+    pub fn descriptors(&self) -> Option<BorrowedFd<'_>> {
+        self.bell.as_ref().map(AsFd::as_fd)
+    }
+
+    fn start(&self) -> NonNull<u8> {
+        match &self.memory {
+            Memory::Own(segment) => segment.as_ptr(),
+            Memory::View(map) => map.as_ptr(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match &self.memory {
+            Memory::Own(_) => (1 + self.cells) * PAGE + self.seats * 4,
+            Memory::View(map) => map.len(),
+        }
+    }
+
+    fn head(&self) -> &Head {
+        // SAFETY: the map is at least a page, page-aligned, and lives as long as `self`.
+        unsafe { self.start().cast().as_ref() }
+    }
+
+    fn seat_pids(&self) -> &[AtomicU32] {
+        let at = (1 + self.cells) * PAGE;
+        // SAFETY: `seats` words from there lie within the map: made so, or checked by `view`.
+        unsafe { std::slice::from_raw_parts(self.start().add(at).cast().as_ptr(), self.seats) }
+    }
+}
+
+/// A seat taken by this process; free again when dropped.
+#[derive(Debug)]
+pub struct Seat<'a> {
+    seat: &'a AtomicU32,
+    pid: u32,
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        let _ = self.seat.compare_exchange(self.pid, 0, AcqRel, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instance(test: &str) -> Instance {
+        Instance::new(&format!("test-{test}-{}", std::process::id())).unwrap()
+    }
+
+    #[test]
+    fn seats_are_as_many_as_there_are() {
+        let board = Board::create(&instance("seats"), 3, 2).unwrap();
+        let first = board.take_seat().unwrap();
+        let _second = board.take_seat().unwrap();
+        assert!(board.take_seat().is_none());
+        drop(first);
+        assert_eq!(board.taken_seats(), 1);
+        board.free_seats(std::process::id());
+        assert_eq!(board.taken_seats(), 0);
+    }
+
+    #[test]
+    fn a_view_sees_what_workers_say() {
+        let instance = instance("view");
+        let board = Board::create(&instance, 3, 2).unwrap();
+        board.set_http("127.0.0.1:8080");
+        board.cell(2).begin(Role::Sender);
+        board.cell(2).set_state(State::Idle);
+        board.cell(2).add_frame(10);
+        let view = Board::attach(&instance).unwrap();
+        assert_eq!((view.cells(), view.seats()), (4, 2));
+        assert_eq!(view.http(), "127.0.0.1:8080");
+        assert_eq!(view.idle_senders(), 1);
+        assert_eq!(view.cell(2).frames(), 1);
+        assert!(view.bell().is_none());
+        board.cell(2).vacate(true);
+        assert_eq!((view.cell(2).pid(), view.cell(2).restarts()), (0, 1));
+        assert_eq!(view.cell(2).frames(), 1, "counters outlive their worker");
+    }
+
+    #[test]
+    fn strangers_are_no_boards() {
+        let instance = instance("stranger");
+        let segment = Segment::create(&instance.board(), PAGE as u64).unwrap();
+        assert!(matches!(
+            Board::attach(&instance),
+            Err(Error::NotABoard { .. })
+        ));
+        use std::os::unix::fs::FileExt as _;
+        let file = segment.reopen().unwrap();
+        for (cells, seats) in [(0, 0), (1, 0), (u64::MAX, 1), (1, u64::MAX)] {
+            let words = [MAGIC, VERSION, cells, seats];
+            let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_ne_bytes()).collect();
+            file.write_all_at(&bytes, 0).unwrap();
+            assert!(Board::attach(&instance).is_err(), "{cells} {seats}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What every worker process shares with the supervisor and with whoever looks on.
+//!
+//! - [`Instance`]: the names of an instance's shared objects, and the lock that says it lives
+//! - [`Board`], [`Cell`], [`Seat`]: shared pages on which each worker says how it does
+//! - [`status`]: the board and the ring read together, as `seqcast status` and the page show them
+//! - [`signals`], [`title`], [`log`], [`exit`], [`clock`]: the habits of a well-behaved worker
+//!
+//! What does not belong here: frames (`shm-ring`), sources (`capture`), protocols (`sender`), and
+//! any decision about workers (`supervisor`).
+
+mod board;
+mod cell;
+pub mod clock;
+mod error;
+pub mod exit;
+mod instance;
+pub mod log;
+pub mod signals;
+pub mod status;
+mod sys;
+pub mod title;
+
+pub use board::{Board, CAPTURE_CELL, Seat};
+pub use cell::{Cell, DropCause, Role, SkipCause, SourceInfo, State, Viewer};
+pub use clock::{monotonic_ns, unix_ns};
+pub use error::Error;
+pub use instance::{Instance, InstanceLock};

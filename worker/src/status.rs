@@ -1,0 +1,277 @@
+//! The board and the ring read together: what `seqcast status --json`, `GET /status` and the page
+//! show. Field names are a contract with scripts: more may come, none is renamed.
+//!
+//! Not here: a table for people (`supervisor`), and the page (`sender`).
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering::Relaxed;
+
+use serde::Serialize;
+use shm_ring::{Reader, Signal};
+
+use crate::cell::{Counters, DropCause, Role, SkipCause, State};
+use crate::clock::{monotonic_ns, unix_ns};
+use crate::{Board, CAPTURE_CELL, Cell, Instance};
+
+/// An instance as it is.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs)] // the names are the documentation that scripts have
+pub struct Status {
+    pub name: String,
+    pub source: Source,
+    pub ring: Ring,
+    /// Addresses, comma-separated where there are several.
+    pub http: String,
+    pub supervisor: Supervisor,
+    pub workers: Vec<Worker>,
+    pub totals: Totals,
+}
+
+/// The source.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct Source {
+    pub kind: String,
+    pub detail: String,
+    pub width: u32,
+    pub height: u32,
+    pub format: String,
+    pub fps_set: f64,
+    /// Over the last second or so of frames; 0 where none came for 2 s.
+    pub fps_measured: f64,
+    /// `starting`, `live`, `no-signal` or `ended`.
+    pub state: &'static str,
+    pub reason: String,
+    pub dropped: BTreeMap<&'static str, u64>,
+}
+
+/// The ring.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct Ring {
+    /// Bytes of the frame arena.
+    pub bytes: u64,
+    pub oldest: u64,
+    pub head: u64,
+    pub epoch: u64,
+    pub seconds_held: f64,
+}
+
+/// The supervisor.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct Supervisor {
+    pub pid: u32,
+    pub uptime_s: f64,
+    /// Whether it holds the instance's lock.
+    pub alive: bool,
+    /// Seconds since it last showed life.
+    pub silent_s: f64,
+}
+
+/// A worker.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct Worker {
+    pub role: Role,
+    pub pid: u32,
+    pub state: State,
+    pub restarts: u32,
+    pub uptime_s: f64,
+    pub viewer: Option<SocketAddr>,
+    pub key: Option<String>,
+    pub protocol: Option<String>,
+    /// To this viewer; of a capture process, since the instance began.
+    pub frames: u64,
+    pub bytes: u64,
+    pub skipped: u64,
+    pub skip_causes: BTreeMap<&'static str, u64>,
+    pub lag: u64,
+    pub stalled_s: f64,
+    pub torn: u64,
+    pub cpu_s: f64,
+    /// Proportional set size, from /proc/PID/smaps_rollup; only where it was asked for.
+    pub pss_bytes: Option<u64>,
+}
+
+/// Sums that never fall.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct Totals {
+    /// Streams now.
+    pub viewers: u64,
+    pub frames_captured: u64,
+    pub frames_sent: u64,
+    pub frames_skipped: u64,
+    pub torn: u64,
+    pub restarts: u64,
+    pub refused: u64,
+}
+
+/// Reads an instance's board and ring. `with_pss` also reads each process's memory, which costs
+/// the kernel a walk through its page tables.
+pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool) -> Status {
+    let senders = || board.all().skip(CAPTURE_CELL + 1);
+    let sum = |of: &dyn Fn(&Counters) -> u64| total(senders().map(|cell| of(&cell.page.now)));
+    Status {
+        name: instance.name().into(),
+        source: source(&board.cell(CAPTURE_CELL), ring),
+        ring: Ring {
+            bytes: ring.arena(),
+            oldest: ring.bounds().oldest,
+            head: ring.bounds().head,
+            epoch: ring.epoch(),
+            seconds_held: seconds_held(ring),
+        },
+        http: board.http(),
+        supervisor: Supervisor {
+            pid: board.supervisor(),
+            uptime_s: seconds(unix_ns().saturating_sub(board.started_ns())),
+            alive: instance.is_alive(),
+            silent_s: seconds(monotonic_ns().saturating_sub(board.heartbeat_ns())),
+        },
+        workers: board
+            .all()
+            .filter(|cell| cell.pid() != 0)
+            .filter_map(|cell| worker(&cell, with_pss))
+            .collect(),
+        totals: Totals {
+            viewers: board.taken_seats() as u64,
+            frames_captured: board.cell(CAPTURE_CELL).frames(),
+            frames_sent: sum(&|now| now.frames.load(Relaxed)),
+            frames_skipped: sum(&|now| total(now.causes.iter().map(|n| n.load(Relaxed)))),
+            torn: sum(&|now| now.torn.load(Relaxed)),
+            restarts: total(board.all().map(|cell| cell.restarts().into())),
+            refused: board.refused(),
+        },
+    }
+}
+
+fn source(capture: &Cell<'_>, ring: &Reader) -> Source {
+    let granted = capture.source().unwrap_or_default();
+    let signal = ring.signal();
+    let dropped = DropCause::ALL.iter().filter_map(|&cause| {
+        let count = capture.page.now.causes[cause as usize].load(Relaxed);
+        (count > 0).then(|| (cause.name(), count))
+    });
+    Source {
+        kind: granted.kind,
+        detail: granted.detail,
+        width: granted.width,
+        height: granted.height,
+        format: granted.format,
+        fps_set: granted.fps,
+        fps_measured: fps_measured(ring),
+        state: match signal.signal {
+            Signal::Starting => "starting",
+            Signal::Live => "live",
+            Signal::NoSignal => "no-signal",
+            Signal::Ended => "ended",
+        },
+        reason: signal.reason,
+        dropped: dropped.collect(),
+    }
+}
+
+fn worker(cell: &Cell<'_>, with_pss: bool) -> Option<Worker> {
+    let role = cell.role()?;
+    let page = cell.page;
+    let viewer = (role == Role::Sender).then(|| cell.viewer()).flatten();
+    // A sender's counts are its viewer's; a capture process's go on over restarts.
+    let since = |of: &dyn Fn(&Counters) -> u64| {
+        let mark = match role {
+            Role::Capture => 0,
+            Role::Sender => of(&page.mark),
+        };
+        of(&page.now).saturating_sub(mark)
+    };
+    let skip_causes: BTreeMap<_, _> = SkipCause::ALL
+        .iter()
+        .filter(|_| role == Role::Sender)
+        .map(|&cause| {
+            let of = |counters: &Counters| counters.causes[cause as usize].load(Relaxed);
+            (cause.name(), since(&of))
+        })
+        .filter(|&(_, count)| count > 0)
+        .collect();
+    Some(Worker {
+        role,
+        pid: cell.pid(),
+        state: cell.state(),
+        restarts: cell.restarts(),
+        uptime_s: seconds(unix_ns().saturating_sub(page.started_ns.load(Relaxed))),
+        viewer: viewer.as_ref().map(|viewer| viewer.addr),
+        key: viewer.as_ref().and_then(|viewer| viewer.key.clone()),
+        protocol: viewer.map(|viewer| viewer.protocol.into_owned()),
+        frames: since(&|c| c.frames.load(Relaxed)),
+        bytes: since(&|c| c.bytes.load(Relaxed)),
+        skipped: total(skip_causes.values().copied()),
+        skip_causes,
+        lag: page.lag.load(Relaxed),
+        stalled_s: seconds(since(&|c| c.stalled_ns.load(Relaxed))),
+        torn: since(&|c| c.torn.load(Relaxed)),
+        cpu_s: seconds(page.cpu_ns.load(Relaxed)),
+        pss_bytes: with_pss.then(|| pss_bytes(cell.pid())).flatten(),
+    })
+}
+
+/// The rate of the newest frames, of at most a second or so.
+fn fps_measured(ring: &Reader) -> f64 {
+    let bounds = ring.bounds();
+    let published = |id| ring.frame(id).ok().map(|frame| frame.info().published_ns);
+    let Some(newest) = published(bounds.head) else {
+        return 0.0;
+    };
+    if unix_ns().saturating_sub(newest) > 2_000_000_000 {
+        return 0.0;
+    }
+    // Back from the newest until a second is covered; ids are dense, so their difference counts.
+    let mut first = (bounds.head, newest);
+    for id in (bounds.oldest..bounds.head).rev() {
+        match published(id) {
+            Some(at) if newest.saturating_sub(at) <= 1_500_000_000 => first = (id, at),
+            _ => break,
+        }
+    }
+    let time = seconds(newest.saturating_sub(first.1));
+    let rate = if time > 0.0 {
+        (bounds.head - first.0) as f64 / time
+    } else {
+        0.0
+    };
+    (rate * 100.0).round() / 100.0
+}
+
+/// How much of the past the ring holds.
+fn seconds_held(ring: &Reader) -> f64 {
+    let bounds = ring.bounds();
+    let captured = |id| {
+        ring.frame(id)
+            .ok()
+            .map(|frame| frame.info().meta.captured_ns)
+    };
+    // The oldest may be overwritten under our eyes: then the next one is nearly as old.
+    let oldest = (bounds.oldest..=bounds.head).take(8).find_map(captured);
+    match (oldest, captured(bounds.head)) {
+        (Some(oldest), Some(newest)) => seconds(newest.saturating_sub(oldest)),
+        _ => 0.0,
+    }
+}
+
+/// A sum of counts that may be anything: whose board it is, nobody knows.
+fn total(counts: impl Iterator<Item = u64>) -> u64 {
+    counts.fold(0, u64::saturating_add)
+}
+
+/// Nanoseconds as seconds, to the millisecond.
+fn seconds(ns: u64) -> f64 {
+    (ns / 1_000_000) as f64 / 1000.0
+}
+
+fn pss_bytes(pid: u32) -> Option<u64> {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
