@@ -15,6 +15,11 @@ pub(crate) struct Auto {
 }
 
 impl Auto {
+    /// Of a capture process whose predecessor had a camera, or not.
+    pub(crate) fn new(had_camera: bool) -> Auto {
+        Auto { had_camera }
+    }
+
     /// The camera to open now; `None` stands for the test picture. Says so in the log.
     ///
     /// # Errors

@@ -103,6 +103,13 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Whether the source is standard input, which a capture process then must keep.
+    pub fn reads_stdin(&self) -> bool {
+        self.choice == Choice::Stdin
+    }
+}
+
 impl Choice {
     /// Reads `--source`. Looks at what kind of file a path is, not yet into it.
     fn parse(source: &str) -> Result<Choice, Error> {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use picture::jpeg;
 use tempfile::TempDir;
-use worker::clock;
+use worker::unix_ns;
 
 use crate::config::{Asked, Choice, Config};
 use crate::open::Opener;
@@ -110,12 +110,12 @@ fn yields_whole_jpegs<S: Subject>(subject: &S) {
 fn tells_when_and_which<S: Subject>(subject: &S) {
     const SECOND: u64 = 1_000_000_000;
     let mut source = subject.open();
-    let mut last = clock::unix_ns() - SECOND;
+    let mut last = unix_ns() - SECOND;
     let mut sequence = 0;
     for id in 1..=6 {
         let grabbed = frame(&mut *source, id);
         assert!(grabbed.captured_ns >= last, "{grabbed:?}");
-        assert!(grabbed.captured_ns <= clock::unix_ns(), "{grabbed:?}");
+        assert!(grabbed.captured_ns <= unix_ns(), "{grabbed:?}");
         assert!(grabbed.sequence > sequence || grabbed.sequence == 0);
         (last, sequence) = (grabbed.captured_ns, grabbed.sequence);
     }
@@ -224,14 +224,14 @@ fn jpegs() -> impl Iterator<Item = Vec<u8>> {
     let mut picture = picture::TestPicture::new(64, 48, FPS, 80).unwrap();
     (1..).map(move |id| {
         let mut jpeg = Vec::new();
-        picture.render(id, clock::unix_ns(), &mut jpeg);
+        picture.render(id, unix_ns(), &mut jpeg);
         jpeg
     })
 }
 
 fn open(choice: &str) -> Box<dyn Source> {
     let cfg = Config::new(choice, 64, 48, FPS, 80).unwrap();
-    Opener::new(&cfg).open().unwrap()
+    Opener::new(&cfg, false).open().unwrap()
 }
 
 struct TestPicture;
@@ -379,7 +379,7 @@ impl Subject for Camera {
                 quality: 80,
             },
         };
-        Opener::new(&cfg).open().unwrap()
+        Opener::new(&cfg, false).open().unwrap()
     }
 
     fn held(&self) -> Option<PathBuf> {

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use worker::clock;
+use worker::unix_ns;
 
 use crate::pace::Pacer;
 use crate::source::{Event, Grab, Granted, Source, SourceError};
@@ -71,7 +71,7 @@ impl<F: Fetch> Source for FileSource<F> {
         self.sequence += 1;
         Ok(Event::Frame(Grab {
             jpeg: &self.jpeg,
-            captured_ns: clock::unix_ns(),
+            captured_ns: unix_ns(),
             sequence: self.sequence,
         }))
     }

@@ -49,7 +49,7 @@ impl Fetch for Mjpeg {
         loop {
             match self.splitter.next_frame() {
                 Some(Split::Frame(frame)) => {
-                    *jpeg = frame;
+                    self.splitter.recycle(std::mem::replace(jpeg, frame));
                     self.found += 1;
                     return Ok(None);
                 }

@@ -20,11 +20,12 @@ pub(crate) struct Opener {
 }
 
 impl Opener {
-    pub(crate) fn new(cfg: &Config) -> Opener {
+    /// `had_camera`: a predecessor had one.
+    pub(crate) fn new(cfg: &Config, had_camera: bool) -> Opener {
         Opener {
             choice: cfg.choice.clone(),
             asked: cfg.asked,
-            auto: Auto::default(),
+            auto: Auto::new(had_camera),
         }
     }
 

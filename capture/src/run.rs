@@ -27,9 +27,12 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// ([`INPUT_ENDED`](exit::INPUT_ENDED)). To be called in a process of its own.
 pub fn run(cfg: &Config, writer: Writer, cell: Cell<'_>) -> i32 {
     title::set(&format!("seqcast: capture {}", cfg.choice));
-    let mut opener = Opener::new(cfg);
+    let had_camera = cell.source().is_some_and(|last| last.kind == "camera");
+    let mut opener = Opener::new(cfg, had_camera);
     let mut capture = Capture::new(writer, cell);
-    capture.show(&unopened(cfg), (0, 0));
+    if !had_camera {
+        capture.show(&unopened(cfg), (0, 0));
+    }
     capture.run(&mut || opener.open(), &signals::stopping)
 }
 

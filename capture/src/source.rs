@@ -5,11 +5,10 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
 use worker::DropCause;
 
 /// What a source was granted by its device or file, which may differ from what was asked.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Granted {
     /// `test`, `file`, `directory`, `stdin` or `camera`.
     pub kind: &'static str,

@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::read;
 use picture::split::{Split, Splitter};
-use worker::{DropCause, clock};
+use worker::{DropCause, unix_ns};
 
 use crate::config::MAX_FRAME;
 use crate::mjpeg::{PIECE, lost};
@@ -66,7 +66,8 @@ impl<F: AsFd> Pipe<F> {
         loop {
             match self.splitter.next_frame() {
                 Some(Split::Frame(frame)) => {
-                    self.jpeg = frame;
+                    let last = std::mem::replace(&mut self.jpeg, frame);
+                    self.splitter.recycle(last);
                     self.waiting = true;
                     self.begun = true;
                     return Ok(None);
@@ -147,7 +148,7 @@ impl<F: AsFd> Source for Pipe<F> {
         self.sequence += 1;
         Ok(Event::Frame(Grab {
             jpeg: &self.jpeg,
-            captured_ns: clock::unix_ns(),
+            captured_ns: unix_ns(),
             sequence: self.sequence,
         }))
     }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use picture::TestPicture;
-use worker::clock;
+use worker::unix_ns;
 
 use crate::config::Asked;
 use crate::pace::Pacer;
@@ -49,7 +49,7 @@ impl Source for TestSource {
         if let Some(event) = self.pacer.wait(timeout) {
             return Ok(event);
         }
-        let captured_ns = clock::unix_ns();
+        let captured_ns = unix_ns();
         self.picture.render(next_id, captured_ns, &mut self.jpeg);
         Ok(Event::Frame(Grab {
             jpeg: &self.jpeg,

@@ -47,6 +47,8 @@ pub struct Splitter {
     walk: Option<Walk>,
     /// Bytes dropped since the last report.
     garbage: usize,
+    /// The next frame's memory.
+    spare: Vec<u8>,
 }
 
 impl Splitter {
@@ -58,6 +60,7 @@ impl Splitter {
             begin: 0,
             walk: None,
             garbage: 0,
+            spare: Vec::new(),
         }
     }
 
@@ -77,6 +80,11 @@ impl Splitter {
         self.buffer.len() - self.begin + self.garbage
     }
 
+    /// Takes a frame's memory back for the next one: a fresh one each time costs page faults.
+    pub fn recycle(&mut self, frame: Vec<u8>) {
+        self.spare = frame;
+    }
+
     /// What is found next, or `None` if more bytes are needed.
     pub fn next_frame(&mut self) -> Option<Split> {
         let Some(walk) = &mut self.walk else {
@@ -89,7 +97,9 @@ impl Splitter {
             match walk.next(window) {
                 Ok(Event::Segment { .. }) => {}
                 Ok(Event::End(end)) => {
-                    let frame = window[..end].to_vec();
+                    let mut frame = std::mem::take(&mut self.spare);
+                    frame.clear();
+                    frame.extend_from_slice(&window[..end]);
                     self.drop_frame(end);
                     return Some(Split::Frame(frame));
                 }

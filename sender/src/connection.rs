@@ -18,10 +18,14 @@ use crate::{Sender, snapshot, socket, stream};
 
 /// For the whole request to arrive.
 const REQUEST: Duration = Duration::from_secs(5);
-/// The same when nobody is left to answer the next one.
-const REQUEST_WHEN_SHORT: Duration = Duration::from_millis(250);
+/// For its first byte: the listener has waited for it before it gave the connection out.
+const FIRST_BYTE: Duration = Duration::from_secs(2);
+/// For any of them when nobody is left to answer the next one.
+const WHEN_SHORT: Duration = Duration::from_millis(250);
 /// For a reply to be taken.
 const REPLY: Duration = Duration::from_secs(30);
+/// For that when nobody is left.
+const REPLY_WHEN_SHORT: Duration = Duration::from_secs(1);
 /// For the client to close after it.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -98,16 +102,13 @@ fn read_request(mut socket: &TcpStream, sender: &Sender<'_>) -> Parsed {
             }
             Err(_) => return Parsed::NeedMore,
         }
-        let limit = match sender.board.idle_senders() {
-            0 => REQUEST_WHEN_SHORT,
-            _ => REQUEST,
+        // A browser's spare connection has said nothing and expects nothing.
+        let (limit, verdict) = match filled {
+            0 => (FIRST_BYTE, Parsed::NeedMore),
+            _ => (REQUEST, Parsed::Reject(request::TOO_LATE)),
         };
-        if !go_on(sender) || began.elapsed() >= limit {
-            // A browser's spare connection has said nothing and expects nothing.
-            return match filled {
-                0 => Parsed::NeedMore,
-                _ => Parsed::Reject(request::TOO_LATE),
-            };
+        if !go_on(sender) || began.elapsed() >= patience(limit, sender) {
+            return verdict;
         }
     }
 }
@@ -117,9 +118,24 @@ fn send(socket: &TcpStream, reply: Reply, head_only: bool, sender: &Sender<'_>) 
 }
 
 fn send_bytes(socket: &TcpStream, bytes: &[u8], sender: &Sender<'_>) {
-    let deadline = Instant::now() + REPLY;
-    if socket::write_all(socket, bytes, deadline, || go_on(sender)).is_ok() {
-        socket::linger(socket, Instant::now() + LINGER, || go_on(sender));
+    let began = Instant::now();
+    let taken = socket::write_all(socket, bytes, began + REPLY, || {
+        // A reply that is under way is worth more time than a silence.
+        go_on(sender) && began.elapsed() < patience(REPLY, sender).max(REPLY_WHEN_SHORT)
+    });
+    if taken.is_ok() {
+        let began = Instant::now();
+        socket::linger(socket, began + LINGER, || {
+            go_on(sender) && began.elapsed() < patience(LINGER, sender)
+        });
+    }
+}
+
+/// How long to wait for a client that makes others wait.
+fn patience(limit: Duration, sender: &Sender<'_>) -> Duration {
+    match sender.board.idle_senders() {
+        0 => limit.min(WHEN_SHORT),
+        _ => limit,
     }
 }
 
@@ -142,7 +158,7 @@ fn full(seats: usize) -> Reply {
 }
 
 fn snapshot_reply(sender: &Sender<'_>) -> Reply {
-    match snapshot::take(&sender.ring, || go_on(sender)) {
+    match snapshot::take(sender.ring, || go_on(sender)) {
         Ok((info, jpeg)) => Reply::snapshot(info.id, info.meta.captured_ns, jpeg),
         Err(why) => Reply::error(Code::Unavailable, &why),
     }
@@ -150,7 +166,7 @@ fn snapshot_reply(sender: &Sender<'_>) -> Reply {
 
 fn status_reply(sender: &Sender<'_>) -> Reply {
     let config = sender.config;
-    let status = status::collect(&config.instance, sender.board, &sender.ring, false);
+    let status = status::collect(&config.instance, sender.board, sender.ring, false);
     match serde_json::to_vec(&status) {
         Ok(json) => Reply::ok("application/json", json),
         Err(error) => {

@@ -50,7 +50,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// What one sender process works with.
 struct Sender<'a> {
     config: &'a Config,
-    ring: Reader,
+    ring: &'a Reader,
     board: &'a Board,
     cell: Cell<'a>,
 }
@@ -59,7 +59,7 @@ struct Sender<'a> {
 pub fn run(
     config: &Config,
     listeners: &[TcpListener],
-    ring: Reader,
+    ring: &Reader,
     board: &Board,
     cell: Cell<'_>,
 ) -> i32 {

@@ -72,21 +72,20 @@ impl Pacing {
         } else {
             self.lag
         };
-        let (id, cause) = if head - self.last > allowed && slow {
+        let too_far = head - self.last > allowed;
+        let id = if too_far || next < oldest { head } else { next };
+        let count = id - next;
+        if slow && count > 0 {
             self.strained = self.lag + 1;
-            (head, SkipCause::Slow)
-        } else if head - self.last > allowed {
-            (head, SkipCause::Behind)
-        } else if next < oldest {
-            (head, SkipCause::Overwritten)
-        } else {
-            (next, SkipCause::Behind) // skips nothing
-        };
-        if !slow {
+        } else if !slow {
             self.strained = self.strained.saturating_sub(1);
         }
+        let cause = match (slow, too_far) {
+            (true, _) => SkipCause::Slow,
+            (false, true) => SkipCause::Behind,
+            (false, false) => SkipCause::Overwritten,
+        };
         self.last = id;
-        let count = id - next;
         Step::Send {
             id,
             skipped: (count > 0).then_some((cause, count)),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use shm_ring::{FrameInfo, Reader, Signal};
 
-/// How long to wait for it; the slowest source makes one a second.
+/// How long to wait for it: twice as long as `--fps 1` takes.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The longest single wait.
 const SLICE: Duration = Duration::from_millis(100);
@@ -37,8 +37,10 @@ pub(crate) fn take(
             }
             continue; // overwritten meanwhile: there is a newer one
         }
+        // Where none is coming, a process that waits for one is missing elsewhere.
+        let hopeless = matches!(ring.signal().signal, Signal::NoSignal | Signal::Ended);
         let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || !go_on() {
+        if hopeless || left.is_zero() || !go_on() {
             return Err(why_not(ring));
         }
         ring.wait(ticket, left.min(SLICE));

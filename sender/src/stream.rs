@@ -134,7 +134,7 @@ struct Stream<'a> {
 
 impl<'a> Stream<'a> {
     fn new(socket: &'a TcpStream, name: &'a str, sender: &'a Sender<'a>, now: Instant) -> Self {
-        let ring = &sender.ring;
+        let ring = sender.ring;
         let head = ring.bounds().head;
         let newest = ring.frame(head).ok().map(|frame| *frame.info());
         let size = sender.config.size;
@@ -179,7 +179,7 @@ impl<'a> Stream<'a> {
                 self.send_spill()?;
                 continue;
             }
-            let ring = &self.sender.ring;
+            let ring = self.sender.ring;
             let ticket = ring.ticket(); // before looking, or a change in between is slept through
             let bounds = ring.bounds();
             if self.pacing.behind(bounds.head) > 0 && !self.is_drained()? {
@@ -292,7 +292,7 @@ impl<'a> Stream<'a> {
 
     /// There is no frame to send: waits for one, or shows that there is no picture.
     fn idle(&mut self, ticket: Ticket, now: Instant) -> Result<(), End> {
-        let ring = &self.sender.ring;
+        let ring = self.sender.ring;
         let state = ring.signal();
         if !self.placeholder.is_due(state.signal, now) {
             ring.wait(ticket, FRAME_WAIT);

@@ -30,9 +30,11 @@
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!("shm-ring needs 64-bit Linux: its ids are 64-bit atomics, its wake-up a futex");
 
+pub mod clock;
 mod copy;
 mod error;
 mod layout;
+pub mod lock;
 mod notice;
 mod reader;
 mod ring;
@@ -45,5 +47,5 @@ pub use layout::{FrameInfo, FrameMeta, MAX_ARENA, MIN_ARENA};
 pub use notice::Notice;
 pub use reader::{Bounds, Gone, MaybeTorn, Reader, Ticket};
 pub use ring::{Ring, Signal, SignalState};
-pub use segment::{Map, Segment, available_bytes};
+pub use segment::{Map, Segment};
 pub use writer::Writer;

@@ -7,6 +7,7 @@ use std::io::Write as _;
 
 use raw_sync::events::{BusyEvent, EventInit, EventState};
 
+use crate::clock::unix_ns;
 use crate::layout::{Geometry, Header, LATCH};
 use crate::{Error, Map, Reader, Segment, Writer};
 
@@ -54,7 +55,7 @@ pub struct SignalState {
     pub since_ns: u64,
 }
 
-/// A ring that this process created. Dropping it removes the name, unless disowned.
+/// A ring that this process created. Dropping it removes the name.
 #[derive(Debug)]
 pub struct Ring {
     segment: Segment,
@@ -118,9 +119,10 @@ impl Ring {
         self.header().set_signal(signal, reason);
     }
 
-    /// Leaves the name to somebody else: a forked child says this before it drops its copy.
-    pub fn disown(&mut self) {
-        self.segment.disown();
+    /// Gives up the ring in a forked child, as [`Segment::abandon`] does: the name is the
+    /// parent's, and writing the child's to nobody.
+    pub fn abandon(self) {
+        self.segment.abandon();
     }
 
     fn header(&self) -> &Header {
@@ -165,10 +167,4 @@ impl Header {
             .0
             .fetch_add(1, std::sync::atomic::Ordering::Release);
     }
-}
-
-pub(crate) fn unix_ns() -> u64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_nanos() as u64)
 }

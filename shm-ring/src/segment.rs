@@ -34,8 +34,8 @@ impl Segment {
     /// Creates `/dev/shm/NAME` with mode 0600 and `len` bytes of zeros, all of them reserved.
     ///
     /// # Errors
-    /// [`Error::BadName`], [`Error::Exists`], [`Error::NoSpace`] before anything was created,
-    /// [`Error::Os`].
+    /// [`Error::BadName`], [`Error::Exists`], [`Error::NoSpace`], [`Error::Os`]; nothing is left
+    /// behind then.
     pub fn create(name: &str, len: u64) -> Result<Segment, Error> {
         let path = object(name)?;
         let available = available_bytes()?;
@@ -112,6 +112,16 @@ impl Segment {
         self.shmem.set_owner(false);
     }
 
+    /// Unmaps the segment and forgets the rest: for a forked child that must not write it and
+    /// closes all descriptors anyway. Nothing is freed, so none of the parent's pages is copied.
+    pub fn abandon(self) {
+        // SAFETY: the map is the segment's own and whole; whoever borrowed from it is gone, and
+        // `self`, which would unmap it again, is forgotten.
+        let unmapped = unsafe { munmap(self.as_ptr().cast(), self.shmem.len()) };
+        debug_assert!(unmapped.is_ok());
+        std::mem::forget(self);
+    }
+
     /// Opens an existing segment for reading.
     ///
     /// # Errors
@@ -133,10 +143,7 @@ impl Segment {
 }
 
 /// Bytes that can still be reserved in /dev/shm.
-///
-/// # Errors
-/// [`Error::Os`].
-pub fn available_bytes() -> Result<u64, Error> {
+fn available_bytes() -> Result<u64, Error> {
     let stat =
         nix::sys::statvfs::statvfs("/dev/shm").map_err(|e| Error::os("statvfs /dev/shm", e))?;
     Ok(stat.blocks_available() * stat.fragment_size())
@@ -179,7 +186,7 @@ impl Map {
     /// Maps `fd` for reading only.
     ///
     /// # Errors
-    /// [`Error::Os`], also for an empty object.
+    /// [`Error::NotARing`] for an empty object, [`Error::Os`].
     pub fn read_only(fd: impl AsFd) -> Result<Map, Error> {
         Self::new(fd.as_fd(), ProtFlags::PROT_READ)
     }
@@ -187,7 +194,7 @@ impl Map {
     /// Maps `fd` for reading and writing.
     ///
     /// # Errors
-    /// [`Error::Os`], also for an empty object.
+    /// [`Error::NotARing`] for an empty object, [`Error::Os`].
     pub fn read_write(fd: impl AsFd) -> Result<Map, Error> {
         Self::new(fd.as_fd(), ProtFlags::PROT_READ | ProtFlags::PROT_WRITE)
     }

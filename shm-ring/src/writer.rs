@@ -14,13 +14,11 @@ use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::atomic::{AtomicBool, fence};
 use std::thread::JoinHandle;
 
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
-
+use crate::clock::{monotonic_ns, unix_ns};
 use crate::layout::{ALIGN, Descriptor, FIXED, FrameInfo, FrameMeta, Geometry, Header, PAGE};
-use crate::ring::{Signal, unix_ns};
+use crate::ring::Signal;
 use crate::segment::len_of;
-use crate::{Error, Map, sys};
+use crate::{Error, Map, lock, sys};
 
 /// The one writer of a ring. Dropping it, or dying, lets a successor take over.
 #[derive(Debug)]
@@ -46,7 +44,11 @@ impl Writer {
     /// # Errors
     /// [`Error::WriterLives`], [`Error::NotARing`], [`Error::Version`], [`Error::Os`].
     pub(crate) fn take_over(file: File) -> Result<Writer, Error> {
-        lock(&file)?;
+        let locked =
+            lock::try_lock(&file).map_err(|e| Error::os("lock the ring for writing", e))?;
+        if !locked {
+            return Err(Error::WriterLives);
+        }
         let mut fixed = [0; FIXED];
         file.read_exact_at(&mut fixed, 0)
             .map_err(|e| Error::os("read a ring's header", e))?;
@@ -202,7 +204,7 @@ impl Writer {
     pub fn beat(&self) {
         Header::of(&self.map)
             .heartbeat_ns
-            .store(sys::monotonic_ns(), Relaxed);
+            .store(monotonic_ns(), Relaxed);
     }
 }
 
@@ -231,22 +233,6 @@ pub(crate) fn descriptor<'a>(map: &'a Map, geometry: &Geometry, id: u64) -> &'a 
     // SAFETY: the table lies within the map (the geometry was checked against its true length),
     // aligned since it begins on a page, and all its fields are atomics.
     unsafe { map.as_ptr().add(at).cast().as_ref() }
-}
-
-/// The writer's lock: an open-file-description lock, released by the kernel at death (fcntl(2)).
-fn lock(file: &File) -> Result<(), Error> {
-    let whole = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    match fcntl(file, FcntlArg::F_OFD_SETLK(&whole)) {
-        Ok(_) => Ok(()),
-        Err(Errno::EAGAIN | Errno::EACCES) => Err(Error::WriterLives),
-        Err(e) => Err(Error::os("lock the ring for writing", e)),
-    }
 }
 
 /// A thread that broadcasts on the writer's behalf: those it wakes pre-empt it, not the writer.

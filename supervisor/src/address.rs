@@ -2,15 +2,20 @@
 //!
 //! Not here: what is answered there (`sender`).
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use nix::ifaddrs::getifaddrs;
 
 use crate::sys;
 
 /// How long a connection may stay silent before it takes a process, seconds.
-const SILENT: i32 = 5;
+const SILENT: i32 = 3;
+
+/// How long the workers of a killed instance may take to die.
+const DYING: Duration = Duration::from_secs(1);
 
 /// Where to listen: `HOST:PORT`, `PORT` (this machine only) or `:PORT` (every address).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,18 +76,26 @@ pub fn bind(address: &Address) -> Result<Vec<TcpListener>, AddressError> {
         .map_err(unknown)?
         .collect();
     found.dedup();
+    let several = found.len() > 1;
     let mut listeners: Vec<TcpListener> = Vec::new();
     for mut at in found {
         // Port 0 is chosen once; the other addresses of the same name get the same.
         if let Some(Ok(first)) = listeners.first().map(TcpListener::local_addr) {
             at.set_port(first.port());
         }
-        let listener = TcpListener::bind(at).map_err(|e| match e.kind() {
-            std::io::ErrorKind::AddrInUse => AddressError::InUse(at),
-            std::io::ErrorKind::PermissionDenied => AddressError::NoRight(at),
-            std::io::ErrorKind::AddrNotAvailable => AddressError::NotHere(at),
-            _ => AddressError::Failed(at, e),
-        })?;
+        let listener = match bind_one(at) {
+            Ok(listener) => listener,
+            // `localhost` may name an IPv6 address where there is no IPv6.
+            Err(e) if several && e.kind() == ErrorKind::AddrNotAvailable => continue,
+            Err(e) => {
+                return Err(match e.kind() {
+                    ErrorKind::AddrInUse => AddressError::InUse(at),
+                    ErrorKind::PermissionDenied => AddressError::NoRight(at),
+                    ErrorKind::AddrNotAvailable => AddressError::NotHere(at),
+                    _ => AddressError::Failed(at, e),
+                });
+            }
+        };
         listener
             .set_nonblocking(true)
             .and_then(|()| sys::defer_accept(&listener, SILENT))
@@ -90,10 +103,24 @@ pub fn bind(address: &Address) -> Result<Vec<TcpListener>, AddressError> {
         listeners.push(listener);
     }
     if listeners.is_empty() {
-        let nothing = std::io::Error::from(std::io::ErrorKind::NotFound);
+        let nothing = std::io::Error::from(ErrorKind::NotFound);
         return Err(unknown(nothing));
     }
     Ok(listeners)
+}
+
+/// Binds one address. One in use is tried for a moment longer: the workers of an instance that was
+/// killed hold its listeners until they are dead, too.
+fn bind_one(at: SocketAddr) -> std::io::Result<TcpListener> {
+    let began = Instant::now();
+    loop {
+        match TcpListener::bind(at) {
+            Err(e) if e.kind() == ErrorKind::AddrInUse && began.elapsed() < DYING => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            bound => return bound,
+        }
+    }
 }
 
 /// What the listeners listen on.

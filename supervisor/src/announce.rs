@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use shm_ring::{Reader, Signal};
-use worker::status::Status;
+use worker::status::{Status, Worker};
 use worker::{Board, CAPTURE_CELL, SourceInfo};
 
 use crate::output::say;
@@ -59,7 +59,7 @@ impl Announcement {
         let granted = board.cell(CAPTURE_CELL).source();
         let signal = ring.signal();
         match (granted, newest) {
-            (Some(source), Some(frame)) => {
+            (Some(source), Some(frame)) if source.width > 0 => {
                 say!("source    {}", describe(&source));
                 say!("ring      {}", holds(ring.arena(), frame.len, source.fps));
             }
@@ -82,13 +82,14 @@ pub fn describe(source: &SourceInfo) -> String {
     } else {
         String::new()
     };
-    let detail = match source.detail.as_str() {
-        "" => String::new(),
-        detail => format!(" {detail}"),
+    let what = match source.kind.as_str() {
+        // Their details say the kind.
+        "test" | "stdin" => source.detail.clone(),
+        kind => format!("{kind} {}", source.detail),
     };
     format!(
-        "{}{detail}, {}x{} {}{rate}",
-        source.kind, source.width, source.height, source.format
+        "{what}, {}x{} {}{rate}",
+        source.width, source.height, source.format
     )
 }
 
@@ -104,8 +105,8 @@ fn holds(arena: u64, frame: usize, fps: f64) -> String {
     }
 }
 
-/// Prints what came of it.
-pub fn summary(status: &Status) {
+/// Prints what came of it; `viewers` are those who were there when the stop was asked for.
+pub fn summary(status: &Status, viewers: &[Worker]) {
     let totals = &status.totals;
     let dropped: Vec<_> = status
         .source
@@ -125,6 +126,16 @@ pub fn summary(status: &Status) {
         totals.torn,
         totals.refused
     );
+    for viewer in viewers {
+        let Some(address) = viewer.viewer else {
+            continue;
+        };
+        say!(
+            "viewer    {address}: {} sent, {} skipped",
+            viewer.frames,
+            viewer.skipped
+        );
+    }
     say!("restarts  {}", totals.restarts);
 }
 
@@ -146,8 +157,9 @@ mod tests {
             describe(&source),
             "camera /dev/video0 (UVC), 1280x720 MJPG at 30 fps"
         );
-        (source.detail, source.fps) = (String::new(), 0.0);
-        assert_eq!(describe(&source), "camera, 1280x720 MJPG");
+        (source.kind, source.detail) = ("stdin".into(), "standard input".into());
+        source.fps = 0.0;
+        assert_eq!(describe(&source), "standard input, 1280x720 MJPG");
     }
 
     #[test]

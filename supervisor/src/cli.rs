@@ -68,7 +68,7 @@ pub struct Serve {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub lag: u64,
     /// A capture process that shows no life for so long is hung
-    #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = units::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = units::stall)]
     pub stall: Duration,
     /// Names the instance and its shared memory
     #[arg(long, value_name = "NAME", default_value = "cam0")]

@@ -19,7 +19,7 @@ pub fn code(error: &Error) -> i32 {
     }
     match error.downcast_ref::<worker::Error>() {
         Some(worker::Error::BadName { .. }) => return exit::USAGE,
-        Some(worker::Error::Running { .. }) => return exit::TAKEN_OR_CUT,
+        Some(worker::Error::Running { .. } | worker::Error::Foreign { .. }) => return exit::TAKEN,
         _ => {}
     }
     match ring_error(error) {
@@ -44,8 +44,20 @@ pub fn line(error: &Error) -> String {
             show_bytes(min),
             show_bytes(max)
         ),
-        _ => format!("{error:#}"),
+        _ => chain(error),
     }
+}
+
+/// The error and its causes. A system call's says its cause itself: that is not said again.
+fn chain(error: &Error) -> String {
+    error.chain().fold(String::new(), |said, cause| {
+        let cause = cause.to_string();
+        match said.as_str() {
+            "" => cause,
+            said if said.ends_with(&cause) => said.into(),
+            said => format!("{said}: {cause}"),
+        }
+    })
 }
 
 /// What clap says of a mistake, without the usage that it appends: `--help` has it.
@@ -88,6 +100,19 @@ mod tests {
             said(&["watch"]),
             "the following required arguments were not provided: <URL>; see --help"
         );
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let source = std::io::Error::from_raw_os_error(2);
+        let os = shm_ring::Error::Os {
+            what: "open it".into(),
+            source,
+        };
+        let error = Error::new(os).context("it cannot be read");
+        let said = line(&error);
+        assert_eq!(said.matches("No such file").count(), 1, "{said}");
+        assert!(said.starts_with("it cannot be read: open it: "), "{said}");
     }
 
     #[test]

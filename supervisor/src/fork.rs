@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
@@ -21,8 +22,9 @@ pub struct Child {
     pub pidfd: OwnedFd,
 }
 
-/// Forks a process that runs `body` and exits with the code it returns. A panic of any of its
-/// threads ends it with [`worker::exit::PANIC`]; it never unwinds into the parent's frames.
+/// Forks a process that runs `body` and exits with the code it returns. After
+/// [`end_workers_with_panics`], a panic of any of its threads ends it with
+/// [`worker::exit::PANIC`]; it never unwinds into the parent's frames.
 ///
 /// # Errors
 /// Those of `fork(2)` and `pidfd_open(2)`.
@@ -37,7 +39,7 @@ pub fn fork(body: impl FnOnce() -> i32) -> io::Result<Child> {
     )?;
     let forked = sys::fork_process();
     if let Ok(ForkResult::Child) = forked {
-        end_with_panics();
+        IS_WORKER.store(true, Relaxed);
         let code = orphan_proof(parent).map_or(worker::exit::FAILURE, |()| body());
         sys::exit_now(code);
     }
@@ -63,11 +65,18 @@ fn orphan_proof(parent: Pid) -> Option<()> {
     (getppid() == parent).then_some(())
 }
 
-fn end_with_panics() {
+/// Set in a forked process.
+static IS_WORKER: AtomicBool = AtomicBool::new(false);
+
+/// Makes a panic end a worker at once. Installed by the parent: what a child need not allocate,
+/// it need not copy pages for.
+pub fn end_workers_with_panics() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         print(panic);
-        sys::exit_now(worker::exit::PANIC);
+        if IS_WORKER.load(Relaxed) {
+            sys::exit_now(worker::exit::PANIC);
+        }
     }));
 }
 

@@ -8,6 +8,7 @@ mod announce;
 mod cli;
 mod failure;
 mod fork;
+mod limits;
 mod output;
 mod policy;
 mod serve;
@@ -19,6 +20,8 @@ mod watching;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+
+use output::complain;
 
 /// Something on the command line that clap does not check.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +41,7 @@ fn main() -> ExitCode {
         Some(cli::Command::Watch(asked)) => watching::run(asked),
     };
     let code = result.unwrap_or_else(|error| {
-        eprintln!("seqcast: {}", failure::line(&error));
+        complain!("{}", failure::line(&error));
         failure::code(&error)
     });
     ExitCode::from(u8::try_from(code).unwrap_or(1))
@@ -50,6 +53,6 @@ fn misused(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    eprintln!("seqcast: {}", failure::misuse(error));
+    complain!("{}", failure::misuse(error));
     ExitCode::from(2)
 }

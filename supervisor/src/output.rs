@@ -1,4 +1,5 @@
-//! Standard output whose reader may be gone (`seqcast | head -1`), which ends no instance.
+//! Standard output and error whose reader may be gone (`seqcast | head -1`): that ends no instance
+//! and changes no exit code.
 //!
 //! Not here: what is said, and the log.
 
@@ -10,4 +11,12 @@ macro_rules! say {
     }};
 }
 
-pub(crate) use say;
+/// `eprintln!`, the same way: one line of error, with the program's name.
+macro_rules! complain {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), "seqcast: {}", format_args!($($text)*));
+    }};
+}
+
+pub(crate) use {complain, say};

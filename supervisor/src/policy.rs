@@ -13,6 +13,9 @@ pub type Moment = Duration;
 
 /// A sender that shows no life for so long is hung.
 pub const SENDER_STALL: Duration = Duration::from_secs(15);
+/// A capture process may be so long without a sign of life before its first frame: to open a
+/// camera may take the kernel 5 s in one call.
+pub const OPENING: Duration = Duration::from_secs(15);
 /// Workers that were at work are restarted at once, but not more often than so in a second.
 pub const RESTARTS_A_SECOND: usize = 20;
 /// Workers that end before they were at work wait so long, doubled each time,
@@ -130,7 +133,8 @@ impl Policy {
                     let sign = sign(cell);
                     *worked |= at_work(sign.state);
                     let limit = match slot.role {
-                        Role::Capture => self.stall,
+                        Role::Capture if *worked => self.stall,
+                        Role::Capture => self.stall.max(OPENING),
                         Role::Sender => SENDER_STALL,
                     };
                     let silent = now.saturating_sub(sign.beat.max(*since).max(self.amnesty));

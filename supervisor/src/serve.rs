@@ -5,24 +5,24 @@
 
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::signal::{SigHandler, Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitStatus, waitpid};
 use shm_ring::{Reader, Ring};
 use tracing::{info, warn};
+use worker::status::{Status, Worker};
 use worker::{Board, CAPTURE_CELL, Instance, Role, State, exit, title};
 
 use crate::announce::{self, Announcement};
 use crate::cli;
 use crate::fork::{self, Child};
 use crate::policy::{Action, Moment, Policy, Sign};
-use crate::{address, sys};
+use crate::{address, limits, sys};
 
 /// Senders beside those that may stream, for pages, snapshots, status and refusals.
 const SPARE: usize = 4;
@@ -35,11 +35,12 @@ pub fn run(asked: &cli::Serve) -> Result<i32> {
     worker::log::init(&asked.log).map_err(crate::Usage)?;
     let (width, height) = asked.size;
     let capture = capture::Config::new(&asked.source, width, height, asked.fps, asked.quality)?;
+    let seats = usize::from(asked.clients);
+    limits::allow_workers(seats + SPARE + 1)?;
     let instance = Instance::new(&asked.name)?;
     let lock = instance.lock()?;
     let listeners = address::bind(&asked.http)?;
     let ring = Ring::create(&instance.ring(), asked.ring)?;
-    let seats = usize::from(asked.clients);
     let board = Board::create(&instance, seats + SPARE, seats)?;
     let addresses = address::bound(&listeners);
     let shown: Vec<_> = addresses.iter().map(ToString::to_string).collect();
@@ -61,17 +62,16 @@ pub fn run(asked: &cli::Serve) -> Result<i32> {
         board,
         listeners,
         stops: catch_stops()?,
+        last_viewers: Vec::new(),
+        fork_failed: false,
         began: Instant::now(),
         began_ns: worker::monotonic_ns(),
     };
     announce::addresses(&addresses);
+    sys::reap_by_waiting()?;
+    fork::end_workers_with_panics();
     let code = supervisor.run(&mut Announcement::new(asked));
-    announce::summary(&worker::status::collect(
-        &instance,
-        &supervisor.board,
-        &supervisor.reader,
-        false,
-    ));
+    announce::summary(&supervisor.status(), &supervisor.last_viewers);
     drop(supervisor);
     drop(lock);
     Ok(code)
@@ -86,22 +86,20 @@ fn role(cell: usize) -> Role {
     }
 }
 
-/// An eventfd that counts Ctrl-C, SIGTERM and SIGHUP. The handler takes no lock: a child forked
-/// while it held one would find it held forever.
-fn catch_stops() -> Result<Arc<EventFd>> {
-    let stops = Arc::new(EventFd::from_flags(
-        EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK,
-    )?);
-    let ring = stops.clone();
-    let nohup = sys::is_ignored(Signal::SIGHUP)?;
-    ctrlc::set_handler(move || {
-        let _ = ring.write(1);
-    })
-    .context("handle Ctrl-C and SIGTERM")?;
-    if nohup {
-        sys::set_handler(Signal::SIGHUP, SigHandler::SigIgn)?;
+/// A descriptor on which Ctrl-C, SIGTERM and SIGHUP are read. No handler and no thread: a process
+/// with one thread forks safely, and an idle sender has 52 KB of its own; with the thread of a
+/// handler in the supervisor it had 92.
+fn catch_stops() -> Result<SignalFd> {
+    let mut stops: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
+    // Blocked signals are queued even where they are ignored, as `nohup` leaves this one.
+    if !sys::is_ignored(Signal::SIGHUP)? {
+        stops.add(Signal::SIGHUP);
     }
-    Ok(stops)
+    stops.thread_block()?;
+    Ok(SignalFd::with_flags(
+        &stops,
+        SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
+    )?)
 }
 
 struct Supervisor {
@@ -114,7 +112,11 @@ struct Supervisor {
     reader: Reader,
     board: Board,
     listeners: Vec<TcpListener>,
-    stops: Arc<EventFd>,
+    stops: SignalFd,
+    /// Senders with a viewer when the stop was asked for.
+    last_viewers: Vec<Worker>,
+    /// The latest fork failed, and it was said.
+    fork_failed: bool,
     began: Instant,
     began_ns: u64,
 }
@@ -135,7 +137,9 @@ impl Supervisor {
                 warn!("poll: {e}");
             }
             // Before the dead are counted: a service manager asks them all to stop at once.
-            stops += self.stops.read().unwrap_or(0);
+            while let Ok(Some(_)) = self.stops.read_signal() {
+                stops += 1;
+            }
             match stops {
                 0 => {}
                 1 if self.policy.stopping() => {}
@@ -190,11 +194,14 @@ impl Supervisor {
         });
         match forked {
             Ok(child) => {
+                self.fork_failed = false;
                 self.children[cell] = Some(child);
                 self.policy.forked(cell, now);
             }
             Err(e) => {
-                warn!("fork a worker: {e}; trying again");
+                if !std::mem::replace(&mut self.fork_failed, true) {
+                    warn!("fork a worker: {e}; trying again");
+                }
                 self.policy.not_forked(cell, now);
             }
         }
@@ -203,25 +210,25 @@ impl Supervisor {
     /// Runs in the child: keeps what this worker may have, gives up the rest, works.
     fn become_worker(&mut self, cell: usize) -> Result<i32> {
         self.board.disown();
-        let mut ring = self.ring.take().context("the ring is there in a parent")?;
-        ring.disown();
+        let ring = self.ring.take().context("the ring is there in a parent")?;
         let bell = self.board.bell().map(AsRawFd::as_raw_fd);
         let role = role(cell);
         match role {
             Role::Capture => {
                 title::set("seqcast: capture");
                 let writer = ring.writer()?;
-                drop(ring); // and with it the parent's writable map
-                let keep = [0, writer.as_fd().as_raw_fd()];
-                fork::settle(&keep.into_iter().chain(bell).collect::<Vec<_>>())?;
+                ring.abandon();
+                let stdin = self.capture.reads_stdin().then_some(0);
+                let keep = [writer.as_fd().as_raw_fd()];
+                let keep = keep.into_iter().chain(stdin).chain(bell);
+                fork::settle(&keep.collect::<Vec<_>>())?;
                 let cell = self.board.cell(cell);
                 cell.begin(role);
                 Ok(capture::run(&self.capture, writer, cell))
             }
             Role::Sender => {
                 title::set("seqcast: sender idle");
-                let reader = ring.reader()?;
-                drop(ring);
+                ring.abandon();
                 let keep: Vec<_> = self.listeners.iter().map(AsRawFd::as_raw_fd).collect();
                 fork::settle(&keep.into_iter().chain(bell).collect::<Vec<_>>())?;
                 let cell = self.board.cell(cell);
@@ -229,7 +236,7 @@ impl Supervisor {
                 Ok(sender::run(
                     &self.sender,
                     &self.listeners,
-                    reader,
+                    &self.reader,
                     &self.board,
                     cell,
                 ))
@@ -273,10 +280,8 @@ impl Supervisor {
             let end = match waitpid(child.pid, Some(nix::sys::wait::WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => continue,
                 Ok(end) => end,
-                Err(e) => {
-                    warn!("waitpid: {e}");
-                    continue;
-                }
+                // Somebody else reaped it: dead all the same.
+                Err(_) => WaitStatus::Exited(child.pid, exit::FAILURE),
             };
             self.bury(cell, end);
         }
@@ -330,7 +335,15 @@ impl Supervisor {
         if code == exit::OK {
             info!("stopping; once more to stop at once");
         }
+        if !self.policy.stopping() {
+            self.last_viewers = self.status().workers;
+            self.last_viewers.retain(|worker| worker.viewer.is_some());
+        }
         self.policy.stop(code, self.began.elapsed());
+    }
+
+    fn status(&self) -> Status {
+        worker::status::collect(&self.sender.instance, &self.board, &self.reader, false)
     }
 
     fn stop_at_once(&mut self) -> i32 {

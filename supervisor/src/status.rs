@@ -9,7 +9,7 @@ use shm_ring::Reader;
 use worker::status::Status;
 use worker::{Board, Instance, Role, exit};
 
-use crate::output::say;
+use crate::output::{complain, say};
 use crate::{cli, units};
 
 /// Prints an instance's status, or the list of instances where several run and none is named.
@@ -24,7 +24,10 @@ pub fn run(asked: &cli::Status) -> Result<i32> {
             Err(several) if several.is_empty() => return Ok(none_runs("seqcast")),
             Err(several) => {
                 say!("{}", list(&several, asked.json)?);
-                return Ok(exit::OK);
+                return Ok(match several.iter().any(Instance::is_alive) {
+                    true => exit::OK,
+                    false => exit::NONE_RUNS,
+                });
             }
         },
     };
@@ -34,7 +37,9 @@ pub fn run(asked: &cli::Status) -> Result<i32> {
     {
         return Ok(none_runs(&format!("instance named {instance}")));
     }
-    let broken = || format!("instance {instance} cannot be read; stop it and start it anew");
+    let broken = || {
+        format!("instance {instance} cannot be read: ask its owner, or stop it and start it anew")
+    };
     let board = Board::attach(&instance).with_context(broken)?;
     let ring = Reader::attach(&instance.ring()).with_context(broken)?;
     let status = worker::status::collect(&instance, &board, &ring, true);
@@ -46,16 +51,16 @@ pub fn run(asked: &cli::Status) -> Result<i32> {
     if status.supervisor.alive {
         return Ok(exit::OK);
     }
-    eprintln!(
-        "seqcast: {instance} does not run any more: its supervisor (pid {}) is gone; this is what it left",
+    complain!(
+        "{instance} does not run any more: its supervisor (pid {}) is gone; this is what it left",
         status.supervisor.pid
     );
-    Ok(exit::NONE_OR_INVALID)
+    Ok(exit::NONE_RUNS)
 }
 
 fn none_runs(what: &str) -> i32 {
-    eprintln!("seqcast: no {what} runs on this machine; start one with: seqcast");
-    exit::NONE_OR_INVALID
+    complain!("no {what} runs on this machine; start one with: seqcast");
+    exit::NONE_RUNS
 }
 
 /// The one instance to show: the only one, or the only living one.

@@ -12,10 +12,35 @@ use nix::unistd::{ForkResult, Pid, fork};
 /// # Errors
 /// Those of `fork(2)`.
 pub fn fork_process() -> nix::Result<ForkResult> {
-    // SAFETY: the one other thread is `ctrlc`'s, which only ever writes an eventfd and holds no
-    // lock at any time, so the child's copies of all locks (malloc's, stderr's) are free. All
-    // signals are blocked by the caller, so no handler runs in between.
+    // SAFETY: the supervisor has one thread, which is here and so holds no lock: the child's copies
+    // of all locks (malloc's, stderr's) are free. The caller blocked all signals, so no handler
+    // runs in between.
     unsafe { fork() }
+}
+
+/// Whether `signal` is ignored.
+///
+/// # Errors
+/// Those of `sigaction(2)`.
+pub fn is_ignored(signal: Signal) -> io::Result<bool> {
+    let mut now = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: asks only; `now` is written whole where it succeeds, and only then read.
+    unsafe {
+        if libc::sigaction(signal as i32, std::ptr::null(), now.as_mut_ptr()) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(now.assume_init().sa_sigaction == libc::SIG_IGN)
+    }
+}
+
+/// Keeps the dead until they are waited for, whatever the parent left: where SIGCHLD is ignored,
+/// the kernel reaps them itself and nobody learns how they ended (`wait(2)`).
+///
+/// # Errors
+/// Those of `signal(2)`.
+pub fn reap_by_waiting() -> nix::Result<()> {
+    // SAFETY: the default disposition runs no code of ours.
+    unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigDfl) }.map(drop)
 }
 
 /// Ends the process at once, running nothing of the parent's on the way.
@@ -82,27 +107,4 @@ pub fn defer_accept(listener: &TcpListener, seconds: i32) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
-}
-
-/// Whether `signal` is ignored, as `nohup` leaves SIGHUP.
-///
-/// # Errors
-/// Those of `sigaction(2)`.
-pub fn is_ignored(signal: Signal) -> nix::Result<bool> {
-    let now = swap_handler(signal, SigHandler::SigIgn)?;
-    swap_handler(signal, now)?;
-    Ok(matches!(now, SigHandler::SigIgn))
-}
-
-/// Replaces the handler of `signal` by one of the system's own.
-///
-/// # Errors
-/// Those of `sigaction(2)`.
-pub fn set_handler(signal: Signal, handler: SigHandler) -> nix::Result<()> {
-    swap_handler(signal, handler).map(drop)
-}
-
-fn swap_handler(signal: Signal, handler: SigHandler) -> nix::Result<SigHandler> {
-    // SAFETY: SIG_IGN, SIG_DFL, or what was installed before: no handler of ours is added.
-    unsafe { nix::sys::signal::signal(signal, handler) }
 }

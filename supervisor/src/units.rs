@@ -43,6 +43,20 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("{text:?} is no time: write seconds as 3 or 0.5"))
 }
 
+/// `--stall`: seconds, at least 1, or a worker in good health might be called hung.
+///
+/// # Errors
+/// A sentence.
+pub fn stall(text: &str) -> Result<Duration, String> {
+    let stall = seconds(text)?;
+    if stall < Duration::from_secs(1) {
+        return Err(
+            "a capture process shows life four times a second: allow it 1 s or more".into(),
+        );
+    }
+    Ok(stall)
+}
+
 /// Bytes for a person: three digits or so.
 pub fn show_bytes(bytes: u64) -> String {
     let mut value = bytes as f64;
@@ -67,6 +81,8 @@ mod tests {
         assert_eq!(bytes("999G"), Ok(999 << 30));
         assert_eq!(bytes("70000"), Ok(70_000));
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        assert_eq!(stall("1"), Ok(Duration::from_secs(1)));
+        assert!(stall("0.9").is_err());
         for bad in ["", "x", "1280", "1x", "-1x2", "1x2x3"] {
             assert!(size(bad).is_err(), "{bad}");
         }

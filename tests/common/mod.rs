@@ -31,6 +31,14 @@ pub fn unique(what: &str) -> String {
     format!("test-{what}-{}-{n}", std::process::id())
 }
 
+/// All that comes out of a pipe.
+pub fn drain(pipe: &mut Option<impl std::io::Read>) -> String {
+    let mut text = String::new();
+    let mut pipe = pipe.take().expect("it was asked for");
+    pipe.read_to_string(&mut text).unwrap();
+    text
+}
+
 /// Waits until `found` gives something; panics with `what` if it never does.
 pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();

@@ -2,17 +2,20 @@
 //!
 //! Not here: what is to be seen on a page.
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::{Guard, http, tool, wait_for};
+use super::{Guard, http, is_alive, tool, wait_for};
 
 /// One Chromium with a profile of its own, ended with its guard.
 pub struct Browser {
     driver: String,
     session: String,
+    /// Chromium itself.
+    pid: u32,
     /// Ended after the browser: chromedriver takes its Chromium along only when asked.
     _guard: Guard,
     _profile: tempfile::TempDir,
@@ -39,6 +42,7 @@ impl Browser {
         let mut browser = Browser {
             driver: format!("127.0.0.1:{port}"),
             session: String::new(),
+            pid: 0,
             _guard: guard,
             _profile: profile,
         };
@@ -68,6 +72,8 @@ impl Browser {
         let made = browser.call("POST", "/session", Some(&capabilities));
         let id = made["sessionId"].as_str().unwrap();
         browser.session = format!("/session/{id}");
+        let pid = made["capabilities"]["goog:processID"].as_u64();
+        browser.pid = pid.unwrap() as u32;
         browser
     }
 
@@ -96,13 +102,20 @@ impl Browser {
         wait_for(what, || Some(self.run(&script)).filter(|v| !v.is_null()))
     }
 
-    /// The window as PNG (section 17.1).
+    /// What the window shows of the page, as PNG, and no more than the page.
     pub fn screenshot(&self) -> Vec<u8> {
-        let encoded = self.call("GET", &format!("{}/screenshot", self.session), None);
-        from_base64(encoded.as_str().unwrap())
+        let size = "const {width, height} = document.documentElement.getBoundingClientRect();
+            return {x: 0, y: 0, width, height: Math.min(innerHeight, height), scale: 1}";
+        // chromedriver's own, since WebDriver takes the whole window.
+        let shot = self.post(
+            "/goog/cdp/execute",
+            &json!({"cmd": "Page.captureScreenshot", "params": {"clip": self.run(size)}}),
+        );
+        from_base64(shot["data"].as_str().unwrap())
     }
 
-    /// The URLs that were asked for since the last call, by whatever part of any page.
+    /// The URLs that were asked for since the last call, by whatever part of any page but
+    /// Chromium's own first one.
     pub fn requested(&self) -> Vec<String> {
         let log = self.post("/se/log", &json!({"type": "performance"}));
         let url = |entry: &Value| {
@@ -110,7 +123,7 @@ impl Browser {
             let message = &message["message"];
             let is_request = message["method"] == "Network.requestWillBeSent";
             let url = message["params"]["request"]["url"].as_str()?;
-            is_request.then(|| url.to_owned())
+            (is_request && !url.starts_with("chrome:")).then(|| url.to_owned())
         };
         log.as_array().unwrap().iter().filter_map(url).collect()
     }
@@ -120,34 +133,49 @@ impl Browser {
     }
 
     fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
-        let reply = self.ask(method, path, body);
-        let said: Value = serde_json::from_slice(&reply.body).unwrap();
-        assert_eq!(reply.code, 200, "{method} {path}: {said}");
+        let (code, said) = self
+            .ask(method, path, body)
+            .unwrap_or_else(|e| panic!("{method} {path}: {e}"));
+        assert_eq!(code, 200, "{method} {path}: {said}");
         said["value"].clone()
     }
 
-    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> http::Reply {
+    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> io::Result<(u16, Value)> {
         let body = body.map(Value::to_string).unwrap_or_default();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        let mut socket = http::connect(&self.driver);
+        write!(
+            socket,
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
             self.driver,
             body.len()
-        );
-        http::exchange(&self.driver, head + &body)
+        )?;
+        // chromedriver leaves its connections open, whatever it is asked.
+        let mut socket = BufReader::new(socket);
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(b"\r\n\r\n") {
+            if socket.read_until(b'\n', &mut bytes)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let head = http::Reply::parse(&bytes);
+        let length = head.header("content-length").unwrap().parse().unwrap();
+        bytes.resize(length, 0);
+        socket.read_exact(&mut bytes)?;
+        Ok((head.code, serde_json::from_slice(&bytes)?))
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        if !self.session.is_empty() && !std::thread::panicking() {
-            self.ask("DELETE", &self.session, None);
-        } else if !self.session.is_empty() {
-            // A second panic would abort: whatever this one's cause, try.
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                self.ask("DELETE", &self.session, None)
-            }));
+        if self.pid == 0 {
+            return;
         }
+        if self.ask("DELETE", &self.session, None).is_err() {
+            super::signal(self.pid, Signal::SIGKILL);
+        }
+        // It writes to its profile to the last.
+        wait_for("Chromium to end", || (!is_alive(self.pid)).then_some(()));
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! Not here: what a worker writes (`cell`), and how it is all shown (`status`).
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -15,8 +15,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use shm_ring::{Map, Notice, Segment};
 
 use crate::cell::{Cell, Page, Role, State};
-use crate::clock::{monotonic_ns, unix_ns};
-use crate::{Error, Instance};
+use crate::{Error, Instance, monotonic_ns};
 
 const MAGIC: u64 = u64::from_ne_bytes(*b"SEQBOARD");
 const VERSION: u64 = 1;
@@ -79,7 +78,7 @@ impl Board {
         head.cells.store(cells as u64, Relaxed);
         head.seats.store(seats as u64, Relaxed);
         head.pid.store(std::process::id(), Relaxed);
-        head.started_ns.store(unix_ns(), Relaxed);
+        head.started_ns.store(monotonic_ns(), Relaxed);
         head.heartbeat_ns.store(monotonic_ns(), Relaxed);
         // Last: whoever sees it (`from_fd`) sees the rest.
         head.magic.store(MAGIC, Release);
@@ -213,7 +212,7 @@ impl Board {
         self.head().pid.load(Relaxed)
     }
 
-    /// When the instance started, Unix nanoseconds.
+    /// When the instance started, `CLOCK_MONOTONIC` nanoseconds.
     pub fn started_ns(&self) -> u64 {
         self.head().started_ns.load(Relaxed)
     }
@@ -238,11 +237,6 @@ impl Board {
         if let Memory::Own(segment) = &mut self.memory {
             segment.disown();
         }
-    }
-
-    /// The descriptors that a forked child must keep to use the board.
-    pub fn descriptors(&self) -> Option<BorrowedFd<'_>> {
-        self.bell.as_ref().map(AsFd::as_fd)
     }
 
     fn start(&self) -> NonNull<u8> {

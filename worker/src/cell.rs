@@ -15,7 +15,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use shm_ring::Notice;
 
-use crate::clock::{cpu_ns, monotonic_ns, unix_ns};
+use crate::clock::cpu_ns;
+use crate::monotonic_ns;
 
 /// What a worker is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -210,7 +211,7 @@ impl Cell<'_> {
         let page = self.page;
         page.role.store(role as u32, Relaxed);
         page.state.store(State::Starting as u32, Relaxed);
-        page.started_ns.store(unix_ns(), Relaxed);
+        page.started_ns.store(monotonic_ns(), Relaxed);
         page.cpu_ns.store(0, Relaxed);
         page.lag.store(0, Relaxed);
         self.mark();
@@ -348,7 +349,7 @@ impl Cell<'_> {
         self.about()
     }
 
-    /// What the source was granted; stays known over a restart.
+    /// What the source was granted; a dead worker's word stays until its successor says another.
     pub fn source(&self) -> Option<SourceInfo> {
         self.about()
     }

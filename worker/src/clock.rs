@@ -1,23 +1,10 @@
-//! The two clocks: Unix time for people, monotonic time for intervals.
+//! What a process has used of the processors; the time of day is `shm_ring::clock`'s.
 
 use nix::time::{ClockId, clock_gettime};
 
-/// Unix time, nanoseconds; good until the year 2554.
-pub fn unix_ns() -> u64 {
-    read(ClockId::CLOCK_REALTIME)
-}
-
-/// `CLOCK_MONOTONIC`, nanoseconds since some fixed moment; the same for all processes.
-pub fn monotonic_ns() -> u64 {
-    read(ClockId::CLOCK_MONOTONIC)
-}
-
 /// CPU time of this process, all threads, nanoseconds.
-pub fn cpu_ns() -> u64 {
-    read(ClockId::CLOCK_PROCESS_CPUTIME_ID)
-}
-
-fn read(clock: ClockId) -> u64 {
-    let now = clock_gettime(clock).expect("these three clocks exist on every Linux");
-    now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
+pub(crate) fn cpu_ns() -> u64 {
+    let used = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID);
+    let used = used.expect("every process has this clock on every Linux");
+    used.tv_sec() as u64 * 1_000_000_000 + used.tv_nsec() as u64
 }

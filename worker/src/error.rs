@@ -20,6 +20,12 @@ pub enum Error {
         /// The instance's name.
         name: String,
     },
+    /// Another user has the name.
+    #[error("the name {name} is another user's: give this instance another --name")]
+    Foreign {
+        /// The instance's name.
+        name: String,
+    },
     /// The board is no board that this program can read.
     #[error("/dev/shm/{name} is not a board of this version: {why}")]
     NotABoard {

@@ -1,4 +1,6 @@
-//! Exit codes, by kind. `--help` lists them; scripts rely on them.
+//! Exit codes of `serve` and `status`, by kind. `--help` lists them; scripts rely on them.
+//!
+//! Not here: those of `watch`, which are its own.
 
 /// A clean stop.
 pub const OK: i32 = 0;
@@ -6,11 +8,11 @@ pub const OK: i32 = 0;
 pub const FAILURE: i32 = 1;
 /// What was asked can never become right: an unknown source, a size out of range (clap's own code).
 pub const USAGE: i32 = 2;
-/// `status`: no instance runs. `watch`: something invalid was received.
-pub const NONE_OR_INVALID: i32 = 3;
-/// The name is taken by a living instance. `watch`: the stream was cut off.
-pub const TAKEN_OR_CUT: i32 = 4;
-/// The address cannot be had. `watch`: could not connect, or got no 200.
+/// `status`: no instance runs.
+pub const NONE_RUNS: i32 = 3;
+/// The name is taken by a living instance.
+pub const TAKEN: i32 = 4;
+/// The address cannot be had.
 pub const ADDRESS: i32 = 5;
 /// The input came to its end.
 pub const INPUT_ENDED: i32 = 6;

@@ -5,9 +5,11 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::OFlag;
 use nix::sys::mman::{shm_open, shm_unlink};
 use nix::sys::stat::{Mode, fstat};
+
+use shm_ring::{Segment, lock};
 
 use crate::Error;
 
@@ -75,11 +77,7 @@ impl Instance {
         ) else {
             return false;
         };
-        let mut asked = exclusive();
-        match fcntl(&file, FcntlArg::F_OFD_GETLK(&mut asked)) {
-            Ok(_) => asked.l_type != libc::F_UNLCK as libc::c_short,
-            Err(_) => false,
-        }
+        lock::is_locked(&file).unwrap_or(false)
     }
 
     /// Takes the name, if no living instance has it, and removes what a dead one left behind.
@@ -94,15 +92,17 @@ impl Instance {
                 OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC,
                 Mode::S_IRUSR | Mode::S_IWUSR,
             )
-            .map_err(|e| Error::os(format!("open /dev/shm{path}"), e))?;
-            match fcntl(&file, FcntlArg::F_OFD_SETLK(&exclusive())) {
-                Ok(_) => {}
-                Err(Errno::EAGAIN | Errno::EACCES) => {
-                    return Err(Error::Running {
-                        name: self.0.clone(),
-                    });
-                }
-                Err(e) => return Err(Error::os(format!("lock /dev/shm{path}"), e)),
+            .map_err(|e| match e {
+                Errno::EACCES => Error::Foreign {
+                    name: self.0.clone(),
+                },
+                e => Error::os(format!("open /dev/shm{path}"), e),
+            })?;
+            let locked = lock::try_lock(&file);
+            if !locked.map_err(|e| Error::os(format!("lock /dev/shm{path}"), e))? {
+                return Err(Error::Running {
+                    name: self.0.clone(),
+                });
             }
             // A stopping instance may have removed the name between our open and our lock: then
             // we hold a lock that nobody else will ever see.
@@ -111,8 +111,8 @@ impl Instance {
                     instance: self.clone(),
                     _file: file,
                 };
-                shm_ring::Segment::remove(&self.ring())?;
-                shm_ring::Segment::remove(&self.board())?;
+                Segment::remove(&self.ring())?;
+                Segment::remove(&self.board())?;
                 return Ok(lock);
             }
         }
@@ -122,16 +122,6 @@ impl Instance {
 impl std::fmt::Display for Instance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-fn exclusive() -> libc::flock {
-    libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
     }
 }
 
@@ -151,13 +141,6 @@ pub struct InstanceLock {
     instance: Instance,
     /// Closed last, and the lock with it.
     _file: OwnedFd,
-}
-
-impl InstanceLock {
-    /// Whose lock it is.
-    pub fn instance(&self) -> &Instance {
-        &self.instance
-    }
 }
 
 impl Drop for InstanceLock {
@@ -190,11 +173,11 @@ mod tests {
     #[test]
     fn what_a_dead_instance_left_is_removed() {
         let instance = Instance::new(&format!("test-stale-{}", std::process::id())).unwrap();
-        let mut left = shm_ring::Segment::create(&instance.ring(), 4096).unwrap();
+        let mut left = Segment::create(&instance.ring(), 4096).unwrap();
         left.disown();
         drop(left);
         let _lock = instance.lock().unwrap();
-        assert!(shm_ring::Segment::open_read_only(&instance.ring()).is_err());
+        assert!(Segment::open_read_only(&instance.ring()).is_err());
     }
 
     #[test]

@@ -3,14 +3,14 @@
 //! - [`Instance`]: the names of an instance's shared objects, and the lock that says it lives
 //! - [`Board`], [`Cell`], [`Seat`]: shared pages on which each worker says how it does
 //! - [`status`]: the board and the ring read together, as `seqcast status` and the page show them
-//! - [`signals`], [`title`], [`log`], [`exit`], [`clock`]: the habits of a well-behaved worker
+//! - [`signals`], [`title`], [`log`], [`exit`]: the habits of a well-behaved worker
 //!
 //! What does not belong here: frames (`shm-ring`), sources (`capture`), protocols (`sender`), and
 //! any decision about workers (`supervisor`).
 
 mod board;
 mod cell;
-pub mod clock;
+mod clock;
 mod error;
 pub mod exit;
 mod instance;
@@ -22,6 +22,6 @@ pub mod title;
 
 pub use board::{Board, CAPTURE_CELL, Seat};
 pub use cell::{Cell, DropCause, Role, SkipCause, SourceInfo, State, Viewer};
-pub use clock::{monotonic_ns, unix_ns};
 pub use error::Error;
 pub use instance::{Instance, InstanceLock};
+pub use shm_ring::clock::{monotonic_ns, unix_ns};

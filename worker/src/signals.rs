@@ -1,6 +1,6 @@
 //! A worker's signals: SIGTERM asks it to stop, the terminal's signals are the supervisor's.
 //!
-//! Not here: the supervisor's own signals (crate `ctrlc`).
+//! Not here: the signals of the supervisor, which reads them from a descriptor.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 

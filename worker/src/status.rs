@@ -8,11 +8,10 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 
 use serde::Serialize;
-use shm_ring::{Reader, Signal};
+use shm_ring::{Reader, Signal, SignalState};
 
 use crate::cell::{Counters, DropCause, Role, SkipCause, State};
-use crate::clock::{monotonic_ns, unix_ns};
-use crate::{Board, CAPTURE_CELL, Cell, Instance};
+use crate::{Board, CAPTURE_CELL, Cell, Instance, monotonic_ns, unix_ns};
 
 /// An instance as it is.
 #[derive(Debug, Serialize)]
@@ -38,7 +37,7 @@ pub struct Source {
     pub height: u32,
     pub format: String,
     pub fps_set: f64,
-    /// Over the last second or so of frames; 0 where none came for 2 s.
+    /// Over the last second or so of frames; 0 where none came for 2.5 s.
     pub fps_measured: f64,
     /// `starting`, `live`, `no-signal` or `ended`.
     pub state: &'static str,
@@ -109,6 +108,9 @@ pub struct Totals {
     pub refused: u64,
 }
 
+/// A source whose newest frame is older is not live; the slowest, `--fps 1`, is younger.
+const SILENT_NS: u64 = 2_500_000_000;
+
 /// Reads an instance's board and ring. `with_pss` also reads each process's memory, which costs
 /// the kernel a walk through its page tables.
 pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool) -> Status {
@@ -127,7 +129,7 @@ pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool
         http: board.http(),
         supervisor: Supervisor {
             pid: board.supervisor(),
-            uptime_s: seconds(unix_ns().saturating_sub(board.started_ns())),
+            uptime_s: seconds(monotonic_ns().saturating_sub(board.started_ns())),
             alive: instance.is_alive(),
             silent_s: seconds(monotonic_ns().saturating_sub(board.heartbeat_ns())),
         },
@@ -150,7 +152,7 @@ pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool
 
 fn source(capture: &Cell<'_>, ring: &Reader) -> Source {
     let granted = capture.source().unwrap_or_default();
-    let signal = ring.signal();
+    let signal = signal(ring);
     let dropped = DropCause::ALL.iter().filter_map(|&cause| {
         let count = capture.page.now.causes[cause as usize].load(Relaxed);
         (count > 0).then(|| (cause.name(), count))
@@ -171,6 +173,24 @@ fn source(capture: &Cell<'_>, ring: &Reader) -> Source {
         },
         reason: signal.reason,
         dropped: dropped.collect(),
+    }
+}
+
+/// What the ring says, but that nothing is live without frames: a capture process that was
+/// stopped cannot say so itself.
+fn signal(ring: &Reader) -> SignalState {
+    let said = ring.signal();
+    let newest = ring.frame(ring.bounds().head).ok();
+    let silent = newest.map_or(0, |frame| {
+        unix_ns().saturating_sub(frame.info().published_ns)
+    });
+    if said.signal != Signal::Live || silent < SILENT_NS {
+        return said;
+    }
+    SignalState {
+        signal: Signal::NoSignal,
+        reason: format!("no frame for {:.0} s", seconds(silent)),
+        since_ns: said.since_ns,
     }
 }
 
@@ -200,7 +220,7 @@ fn worker(cell: &Cell<'_>, with_pss: bool) -> Option<Worker> {
         pid: cell.pid(),
         state: cell.state(),
         restarts: cell.restarts(),
-        uptime_s: seconds(unix_ns().saturating_sub(page.started_ns.load(Relaxed))),
+        uptime_s: seconds(monotonic_ns().saturating_sub(page.started_ns.load(Relaxed))),
         viewer: viewer.as_ref().map(|viewer| viewer.addr),
         key: viewer.as_ref().and_then(|viewer| viewer.key.clone()),
         protocol: viewer.map(|viewer| viewer.protocol.into_owned()),
@@ -223,7 +243,7 @@ fn fps_measured(ring: &Reader) -> f64 {
     let Some(newest) = published(bounds.head) else {
         return 0.0;
     };
-    if unix_ns().saturating_sub(newest) > 2_000_000_000 {
+    if unix_ns().saturating_sub(newest) > SILENT_NS {
         return 0.0;
     }
     // Back from the newest until a second is covered; ids are dense, so their difference counts.

@@ -6,11 +6,22 @@
 //! areas hold the title.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::sys;
 
-/// Address and bytes of the area that arguments and environment had at the start.
-static AREA: OnceLock<(usize, usize)> = OnceLock::new();
+/// Where arguments and environment were at the start.
+#[derive(Debug, PartialEq, Eq)]
+struct Area {
+    /// Address.
+    start: usize,
+    /// Bytes of the arguments.
+    arguments: usize,
+    /// Bytes of both, or of the arguments alone where the environment lies elsewhere.
+    len: usize,
+}
+
+static AREA: OnceLock<Area> = OnceLock::new();
 
 /// Moves the environment to the heap and remembers where the title goes. To be called once, by
 /// `main`, before there is any other thread. Where /proc cannot be read, titles stay as they are.
@@ -26,14 +37,19 @@ pub fn init() {
 
 /// Sets the title, cut to the room there is.
 pub fn set(text: &str) {
-    if let Some(&(start, len)) = AREA.get() {
-        sys::write_title(start, len, text.as_bytes());
+    /// Bytes that the last title took.
+    static LAST: AtomicUsize = AtomicUsize::new(0);
+    if let Some(area) = AREA.get() {
+        let last = LAST.swap(text.len(), Relaxed);
+        // The zero behind the text, too, or the environment would follow it.
+        let dirty = area.arguments.max(last).max(text.len()) + 1;
+        sys::write_title(area.start, area.len, text.as_bytes(), dirty);
     }
 }
 
 /// Fields 48 to 51 of /proc/PID/stat (proc(5)): `arg_start`, `arg_end`, `env_start`, `env_end`.
 /// The second field may hold blanks and brackets, so counting begins behind its last bracket.
-fn area(stat: &str) -> Option<(usize, usize)> {
+fn area(stat: &str) -> Option<Area> {
     let fields: Vec<usize> = stat[stat.rfind(')')? + 1..]
         .split_ascii_whitespace()
         .skip(48 - 3)
@@ -48,7 +64,11 @@ fn area(stat: &str) -> Option<(usize, usize)> {
     } else {
         arg_end
     };
-    (arg_start != 0 && end > arg_start).then(|| (arg_start, end - arg_start))
+    (arg_start != 0 && arg_end > arg_start && end >= arg_end).then(|| Area {
+        start: arg_start,
+        arguments: arg_end - arg_start,
+        len: end - arg_start,
+    })
 }
 
 #[cfg(test)]
@@ -59,9 +79,16 @@ mod tests {
     fn the_area_is_found_behind_any_name() {
         let zeros = "0 ".repeat(44);
         let stat = format!("1 (a) b) S {zeros}1000 1010 1010 1100 0");
-        assert_eq!(area(&stat), Some((1000, 100)));
+        let found = |len| {
+            Some(Area {
+                start: 1000,
+                arguments: 10,
+                len,
+            })
+        };
+        assert_eq!(area(&stat), found(100));
         let apart = format!("1 (a) S {zeros}1000 1010 2000 2100 0");
-        assert_eq!(area(&apart), Some((1000, 10)));
+        assert_eq!(area(&apart), found(10));
         assert_eq!(area("1 (a) S 0"), None);
     }
 }

@@ -112,8 +112,8 @@ impl Source for Camera {
         }
         let taken = self.stream.next(timeout);
         let now = Now {
-            unix: worker::clock::unix_ns(),
-            monotonic: worker::clock::monotonic_ns(),
+            unix: worker::unix_ns(),
+            monotonic: worker::monotonic_ns(),
         };
         let Some((bytes, meta)) = taken.map_err(|e| lost(&self.path, "streaming", &e))? else {
             return if self.heard.elapsed() < SILENT_AFTER {

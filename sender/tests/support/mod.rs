@@ -69,7 +69,7 @@ impl House {
             std::thread::spawn(move || {
                 let cell = board.all().cell(index);
                 cell.begin(Role::Sender);
-                sender::run(config, listeners, reader, board.all(), cell)
+                sender::run(config, listeners, &reader, board.all(), cell)
             });
         }
         let writer = Mutex::new(ring.writer().unwrap());
