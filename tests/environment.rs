@@ -8,13 +8,12 @@ use std::process::{Command, Stdio};
 use common::{Guard, SEQCAST, is_alive, left_in_shm, signal, status, unique, wait_for};
 use nix::sys::signal::Signal;
 
-/// Starts seqcast through a shell that does `first`, without the harness, whose arguments and
-/// environment are longer.
-fn start(name: &str, first: &str) -> Guard {
-    let script = format!("{first}; exec \"$0\" --source test --size 64x48 --http 0 --name \"$1\"");
+/// Starts seqcast with signals as `env` is told, whatever the tests themselves were started with.
+fn start(name: &str, signals: &str) -> Guard {
     Guard::spawn(
-        Command::new("sh")
-            .args(["-c", &script, SEQCAST, name])
+        Command::new("env")
+            .args([signals, SEQCAST, "--source", "test", "--size", "64x48"])
+            .args(["--http", "0", "--name", name])
             .env_clear()
             .env("SECRET", "y".repeat(300))
             .stdin(Stdio::null())
@@ -43,7 +42,7 @@ fn stop(mut seqcast: Guard, name: &str) {
 #[test]
 fn with_sigchld_ignored_the_dead_are_succeeded_all_the_same() {
     let name = unique("sigchld");
-    let seqcast = start(&name, "trap '' CHLD");
+    let seqcast = start(&name, "--ignore-signal=CHLD");
     let first = capture(&name);
     signal(first, Signal::SIGKILL);
     wait_for("a successor", || (capture(&name) != first).then_some(()));
@@ -53,7 +52,7 @@ fn with_sigchld_ignored_the_dead_are_succeeded_all_the_same() {
 #[test]
 fn under_nohup_a_hangup_ends_nothing_and_else_it_is_a_clean_stop() {
     let name = unique("nohup");
-    let seqcast = start(&name, "trap '' HUP");
+    let seqcast = start(&name, "--ignore-signal=HUP");
     let first = capture(&name);
     signal(seqcast.pid(), Signal::SIGHUP);
     // Signals are taken in order: had it heeded the first, the kill would not be repaired.
@@ -62,7 +61,7 @@ fn under_nohup_a_hangup_ends_nothing_and_else_it_is_a_clean_stop() {
     assert!(is_alive(seqcast.pid()));
     stop(seqcast, &name);
 
-    let mut seqcast = start(&name, "true");
+    let mut seqcast = start(&name, "--default-signal=HUP");
     capture(&name);
     signal(seqcast.pid(), Signal::SIGHUP);
     assert_eq!(seqcast.wait("a clean stop").code(), Some(0));
@@ -71,7 +70,7 @@ fn under_nohup_a_hangup_ends_nothing_and_else_it_is_a_clean_stop() {
 #[test]
 fn titles_show_nothing_of_the_environment() {
     let name = unique("title");
-    let seqcast = start(&name, "true");
+    let seqcast = start(&name, "--default-signal=HUP");
     let pid = capture(&name);
     let title = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
     assert_eq!(

@@ -204,7 +204,7 @@ mod tests {
             let stamp = Stamp {
                 id,
                 skipped: id / 2,
-                unix_us: 1_700_000_000_000_001 * id % 9_000_000_000_000_000,
+                unix_us: 1_700_000_000_000_001_u64.wrapping_mul(id) % 9_000_000_000_000_000,
             };
             let bytes = part.stamped(stamp);
             let want = [header(jpeg.len(), &stamp).as_bytes(), &jpeg, TRAILER].concat();

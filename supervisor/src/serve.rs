@@ -127,11 +127,17 @@ impl Supervisor {
         loop {
             let now = self.began.elapsed();
             self.board.beat();
+            let mut due = Vec::new();
             for action in self.decide(now) {
-                if let Some(code) = self.act(action, now) {
-                    return code;
+                match action {
+                    Action::Fork(cell) => due.push(cell),
+                    Action::KillHung(cell, silent) => self.kill_hung(cell, silent),
+                    Action::Ask(cell) => self.signal(cell, Signal::SIGTERM),
+                    Action::Kill(cell) => self.kill_late(cell),
+                    Action::Exit(code) => return code,
                 }
             }
+            self.fork(&due, now);
             announcement.tick(now, &self.board, &self.reader);
             if let Err(e) = self.sleep() {
                 warn!("poll: {e}");
@@ -161,48 +167,47 @@ impl Supervisor {
         })
     }
 
-    /// Does it; says the exit code when all is over.
-    fn act(&mut self, action: Action, now: Moment) -> Option<i32> {
-        match action {
-            Action::Fork(cell) => self.fork(cell, now),
-            Action::KillHung(cell, silent) => {
-                let worker = self.describe(cell);
-                warn!(
-                    "{worker} hung: no life for {:.1} s; killed",
-                    silent.as_secs_f64()
-                );
-                self.board.cell(cell).set_state(State::Hung);
-                self.signal(cell, Signal::SIGKILL);
-            }
-            Action::Ask(cell) => self.signal(cell, Signal::SIGTERM),
-            Action::Kill(cell) => {
-                warn!("{} did not stop when asked; killed", self.describe(cell));
-                self.signal(cell, Signal::SIGKILL);
-            }
-            Action::Exit(code) => return Some(code),
-        }
-        None
+    fn kill_hung(&self, cell: usize, silent: Duration) {
+        let worker = self.describe(cell);
+        warn!(
+            "{worker} hung: no life for {:.1} s; killed",
+            silent.as_secs_f64()
+        );
+        self.board.cell(cell).set_state(State::Hung);
+        self.signal(cell, Signal::SIGKILL);
     }
 
-    fn fork(&mut self, cell: usize, now: Moment) {
-        let forked = fork::fork(|| match self.become_worker(cell) {
-            Ok(code) => code,
-            Err(e) => {
-                tracing::error!("{} could not start: {e:#}", self.describe(cell));
-                exit::FAILURE
-            }
-        });
-        match forked {
-            Ok(child) => {
-                self.fork_failed = false;
-                self.children[cell] = Some(child);
-                self.policy.forked(cell, now);
-            }
-            Err(e) => {
-                if !std::mem::replace(&mut self.fork_failed, true) {
-                    warn!("fork a worker: {e}; trying again");
+    fn kill_late(&self, cell: usize) {
+        warn!("{} did not stop when asked; killed", self.describe(cell));
+        self.signal(cell, Signal::SIGKILL);
+    }
+
+    /// Forks them all before it notes what came of it: each page written between two forks is one
+    /// more that the first of the two has to itself.
+    fn fork(&mut self, cells: &[usize], now: Moment) {
+        let mut forked = Vec::with_capacity(cells.len());
+        for &cell in cells {
+            forked.push(fork::fork(|| match self.become_worker(cell) {
+                Ok(code) => code,
+                Err(e) => {
+                    tracing::error!("{} could not start: {e:#}", self.describe(cell));
+                    exit::FAILURE
                 }
-                self.policy.not_forked(cell, now);
+            }));
+        }
+        for (&cell, forked) in cells.iter().zip(forked) {
+            match forked {
+                Ok(child) => {
+                    self.fork_failed = false;
+                    self.children[cell] = Some(child);
+                    self.policy.forked(cell, now);
+                }
+                Err(e) => {
+                    if !std::mem::replace(&mut self.fork_failed, true) {
+                        warn!("fork a worker: {e}; trying again");
+                    }
+                    self.policy.not_forked(cell, now);
+                }
             }
         }
     }

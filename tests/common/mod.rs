@@ -251,7 +251,10 @@ pub fn status(name: &str) -> (Value, i32) {
         .args(["status", "--json", "--name", name])
         .output()
         .unwrap();
-    let json = serde_json::from_slice(&out.stdout).unwrap_or(Value::Null);
+    let json = serde_json::from_slice(&out.stdout).unwrap_or_else(|_| {
+        eprintln!("no status: {}", String::from_utf8_lossy(&out.stderr));
+        Value::Null
+    });
     (json, out.status.code().unwrap())
 }
 
