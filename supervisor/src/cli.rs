@@ -17,7 +17,7 @@ use crate::units;
     args_conflicts_with_subcommands = true,
     after_help = "Exit codes of serve: 0 stopped, 1 failed, 2 can never work as asked, 4 the name is running \
                   already, 5 the address cannot be had, 6 the input ended, 7 /dev/shm is too small.\n\
-                  Of status: 0, 3 no instance runs. Of watch: 0 clean, 3 something invalid received, 4 cut off, \
+                  Of status: 0, 3 no instance runs, 1 or 7 it cannot be read. Of watch: 0 clean, 3 something invalid received, 4 cut off, \
                   5 no connection or no 200."
 )]
 pub struct Cli {
