@@ -3,11 +3,11 @@
 //! A frame goes straight from the read-only map to the socket in one call, all but its last bytes;
 //! they, and what the socket did not take, are copied at once, and sent once all is known to be
 //! whole. So the time in which the writer can overtake is that of one call, and a viewer never has
-//! a torn frame to the end. A frame is begun only when nothing
-//! is unsent, so a slow viewer gets fewer frames, each fresh; it is never cut for slowness. The
-//! send buffer is the kernel's to size: it grows with the path's window, so a distant viewer is
-//! not starved, and since at most one frame is ever unsent, its size delays nothing. (An explicit
-//! `SO_SNDBUF` would end that growth, at `wmem_max`.)
+//! a torn frame to the end. A frame is begun only when nothing is unsent, so a slow viewer waits
+//! for no more than one; it is never cut for slowness. The send buffer is the kernel's to size: it
+//! grows with the path's window, so a distant viewer is not starved, and since at most one frame is
+//! ever unsent, its size delays nothing. (An explicit `SO_SNDBUF` would end that growth, at
+//! `wmem_max`.)
 //!
 //! A peer that ends its own sending (`nc -N`, a proxy) still watches; one that is gone shows as
 //! an error of the next write.
