@@ -13,11 +13,14 @@ use crate::source::{Event, Grab, Granted, Source, SourceError};
 
 /// Finds one picture after the other, without end.
 pub(crate) trait Fetch {
-    /// Puts the next picture into `jpeg`, or says what was lost instead.
+    /// Finds the next picture, or says what was lost instead.
     ///
     /// # Errors
     /// [`SourceError::NoSignal`] where there is none any more.
-    fn fetch(&mut self, jpeg: &mut Vec<u8>) -> Result<Option<Event<'static>>, SourceError>;
+    fn fetch(&mut self) -> Result<Option<Event<'static>>, SourceError>;
+
+    /// The picture that was found last.
+    fn picture(&self) -> &[u8];
 }
 
 /// A file or directory, shown at a pace.
@@ -25,8 +28,7 @@ pub(crate) struct FileSource<F> {
     granted: Granted,
     pictures: F,
     pacer: Pacer,
-    jpeg: Vec<u8>,
-    /// `jpeg` was fetched ahead and waits for its beat.
+    /// A picture was fetched ahead and waits for its beat.
     waiting: bool,
     sequence: u64,
 }
@@ -45,7 +47,6 @@ impl<F: Fetch> FileSource<F> {
             },
             pictures,
             pacer: Pacer::new(fps),
-            jpeg: Vec::new(),
             waiting: false,
             sequence: 0,
         }
@@ -59,7 +60,7 @@ impl<F: Fetch> Source for FileSource<F> {
 
     fn next(&mut self, _next_id: u64, timeout: Duration) -> Result<Event<'_>, SourceError> {
         if !self.waiting {
-            if let Some(event) = self.pictures.fetch(&mut self.jpeg)? {
+            if let Some(event) = self.pictures.fetch()? {
                 return Ok(event);
             }
             self.waiting = true;
@@ -70,7 +71,7 @@ impl<F: Fetch> Source for FileSource<F> {
         self.waiting = false;
         self.sequence += 1;
         Ok(Event::Frame(Grab {
-            jpeg: &self.jpeg,
+            jpeg: self.pictures.picture(),
             captured_ns: unix_ns(),
             sequence: self.sequence,
         }))

@@ -25,7 +25,6 @@ pub(crate) struct Mjpeg {
     path: PathBuf,
     file: File,
     splitter: Splitter,
-    piece: Vec<u8>,
     /// Frames found in this round.
     found: u64,
 }
@@ -38,34 +37,31 @@ impl Mjpeg {
             path: path.to_owned(),
             file,
             splitter: Splitter::new(MAX_FRAME),
-            piece: vec![0; PIECE],
             found: 0,
         })
     }
 }
 
 impl Fetch for Mjpeg {
-    fn fetch(&mut self, jpeg: &mut Vec<u8>) -> Result<Option<Event<'static>>, SourceError> {
+    fn fetch(&mut self) -> Result<Option<Event<'static>>, SourceError> {
         loop {
             match self.splitter.next_frame() {
-                Some(Split::Frame(frame)) => {
-                    self.splitter.recycle(std::mem::replace(jpeg, frame));
+                Some(Split::Frame { .. }) => {
                     self.found += 1;
                     return Ok(None);
                 }
                 // Garbage may go on for gigabytes: the loop is to show life in between.
                 Some(other) => {
-                    let event = lost(&other).map_or(Event::Idle, |cause| Event::Dropped(cause, 1));
+                    let event = lost(other).map_or(Event::Idle, |cause| Event::Dropped(cause, 1));
                     return Ok(Some(event));
                 }
                 None => {}
             }
             let n = self
-                .file
-                .read(&mut self.piece)
+                .splitter
+                .fill(PIECE, |room| self.file.read(room))
                 .map_err(|e| no_signal(&self.path, &e))?;
             if n > 0 {
-                self.splitter.push(&self.piece[..n]);
                 continue;
             }
             if self.found == 0 {
@@ -73,19 +69,23 @@ impl Fetch for Mjpeg {
             }
             self.found = 0;
             let broken_off = self.splitter.pending() > 0;
-            self.splitter = Splitter::new(MAX_FRAME);
+            self.splitter.restart();
             self.file.rewind().map_err(|e| no_signal(&self.path, &e))?;
             if broken_off {
                 return Ok(Some(Event::Dropped(DropCause::Corrupt, 1)));
             }
         }
     }
+
+    fn picture(&self) -> &[u8] {
+        self.splitter.frame()
+    }
 }
 
 /// Why a frame is lost with what a splitter found. Garbage is none: headers, padding.
-pub(crate) fn lost(found: &Split) -> Option<DropCause> {
+pub(crate) fn lost(found: Split) -> Option<DropCause> {
     match found {
-        Split::Frame(_) | Split::Garbage { .. } => None,
+        Split::Frame { .. } | Split::Garbage { .. } => None,
         Split::Truncated { .. } => Some(DropCause::Corrupt),
         Split::TooLong { .. } => Some(DropCause::TooLarge),
     }
@@ -104,20 +104,19 @@ pub(crate) fn probe(path: &Path) -> Result<(), Error> {
     let file = File::open(path).map_err(unreadable)?;
     let mut file = file.take(2 * MAX_FRAME as u64);
     let mut splitter = Splitter::new(MAX_FRAME);
-    let mut piece = vec![0; PIECE];
     let mut cause = "no whole frame was found".to_owned();
     loop {
         while let Some(found) = splitter.next_frame() {
-            if let Split::Frame(frame) = found {
-                match jpeg::check(&frame) {
+            if let Split::Frame { .. } = found {
+                match jpeg::check(splitter.frame()) {
                     Ok(_) => return Ok(()),
                     Err(e) => cause = e.to_string(),
                 }
             }
         }
-        match file.read(&mut piece).map_err(unreadable)? {
-            0 => break,
-            n => splitter.push(&piece[..n]),
+        let filled = splitter.fill(PIECE, |room| file.read(room));
+        if filled.map_err(unreadable)? == 0 {
+            break;
         }
     }
     Err(Error::NoJpeg {
@@ -148,13 +147,12 @@ mod tests {
         fs::write(&path, [b"noise", &one[..], cut, &two, cut].concat()).unwrap();
         assert!(probe(&path).is_ok());
         let mut file = Mjpeg::open(&path).unwrap();
-        let mut jpeg = Vec::new();
         for _ in 0..3 {
-            let noise = file.fetch(&mut jpeg).unwrap();
+            let noise = file.fetch().unwrap();
             assert!(matches!(noise, Some(Event::Idle)), "{noise:?}");
             for expected in [Some(&one), None, Some(&two), None] {
-                match (file.fetch(&mut jpeg).unwrap(), expected) {
-                    (None, Some(expected)) => assert_eq!(&jpeg, expected),
+                match (file.fetch().unwrap(), expected) {
+                    (None, Some(expected)) => assert_eq!(file.picture(), expected),
                     (Some(Event::Dropped(DropCause::Corrupt, 1)), None) => {}
                     other => panic!("{other:?}"),
                 }
@@ -168,9 +166,8 @@ mod tests {
         let path = dir.path().join("a.mjpeg");
         fs::write(&path, jpeg(1)).unwrap();
         let mut file = Mjpeg::open(&path).unwrap();
-        let mut jpeg = Vec::new();
-        assert!(file.fetch(&mut jpeg).unwrap().is_none());
+        assert!(file.fetch().unwrap().is_none());
         fs::write(&path, b"").unwrap();
-        assert!(file.fetch(&mut jpeg).is_err() || file.fetch(&mut jpeg).is_err());
+        assert!(file.fetch().is_err() || file.fetch().is_err());
     }
 }

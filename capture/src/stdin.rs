@@ -25,12 +25,10 @@ pub(crate) struct Pipe<F> {
     granted: Granted,
     fd: F,
     splitter: Splitter,
-    piece: Vec<u8>,
     limit: Limit,
     /// Whether it was said that the stream is held back.
     said: bool,
-    jpeg: Vec<u8>,
-    /// `jpeg` was found and not yet lent.
+    /// A frame was found and not yet lent.
     waiting: bool,
     /// Whether anything was found yet.
     begun: bool,
@@ -51,10 +49,8 @@ impl<F: AsFd> Pipe<F> {
             },
             fd,
             splitter: Splitter::new(MAX_FRAME),
-            piece: vec![0; PIECE],
             limit: Limit::new(fps),
             said: false,
-            jpeg: Vec::new(),
             waiting: false,
             begun: false,
             sequence: 0,
@@ -65,16 +61,14 @@ impl<F: AsFd> Pipe<F> {
     fn find(&mut self, deadline: Instant) -> Result<Option<Event<'static>>, SourceError> {
         loop {
             match self.splitter.next_frame() {
-                Some(Split::Frame(frame)) => {
-                    let last = std::mem::replace(&mut self.jpeg, frame);
-                    self.splitter.recycle(last);
+                Some(Split::Frame { .. }) => {
                     self.waiting = true;
                     self.begun = true;
                     return Ok(None);
                 }
                 Some(other) => {
                     // Before the first frame: the rest of the one that a predecessor died in.
-                    let cause = match lost(&other) {
+                    let cause = match lost(other) {
                         None if !self.begun => Some(DropCause::Corrupt),
                         cause => cause,
                     };
@@ -90,11 +84,11 @@ impl<F: AsFd> Pipe<F> {
             match self.fill(rest) {
                 Ok(Some(0)) if self.splitter.pending() > 0 => {
                     // A frame that broke off with the stream.
-                    self.splitter = Splitter::new(MAX_FRAME);
+                    self.splitter.restart();
                     return Ok(Some(Event::Dropped(DropCause::Corrupt, 1)));
                 }
                 Ok(Some(0)) => return Err(ended("standard input ended")),
-                Ok(Some(n)) => self.splitter.push(&self.piece[..n]),
+                Ok(Some(_)) => {}
                 Ok(None) => return Ok(Some(Event::Idle)),
                 Err(e) => return Err(ended(&format!("standard input failed: {e}"))),
             }
@@ -110,7 +104,7 @@ impl<F: AsFd> Pipe<F> {
         let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
         let got = match poll(&mut fds, timeout) {
             Ok(0) => return Ok(None),
-            Ok(_) => read(&self.fd, &mut self.piece),
+            Ok(_) => self.splitter.fill(PIECE, |room| read(&self.fd, room)),
             Err(e) => Err(e),
         };
         match got {
@@ -147,7 +141,7 @@ impl<F: AsFd> Source for Pipe<F> {
         self.waiting = false;
         self.sequence += 1;
         Ok(Event::Frame(Grab {
-            jpeg: &self.jpeg,
+            jpeg: self.splitter.frame(),
             captured_ns: unix_ns(),
             sequence: self.sequence,
         }))

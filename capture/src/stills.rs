@@ -23,6 +23,7 @@ pub(crate) struct Stills {
     turn: usize,
     /// Pictures read in this round.
     found: usize,
+    jpeg: Vec<u8>,
 }
 
 impl Stills {
@@ -34,12 +35,13 @@ impl Stills {
             files,
             turn: 0,
             found: 0,
+            jpeg: Vec::new(),
         })
     }
 }
 
 impl Fetch for Stills {
-    fn fetch(&mut self, jpeg: &mut Vec<u8>) -> Result<Option<Event<'static>>, SourceError> {
+    fn fetch(&mut self) -> Result<Option<Event<'static>>, SourceError> {
         if self.turn == self.files.len() {
             if self.found == 0 {
                 return Err(no_signal(&self.path, &"no picture in it can be read"));
@@ -50,8 +52,8 @@ impl Fetch for Stills {
         }
         let file = &self.files[self.turn];
         self.turn += 1;
-        let cause = match read(file, jpeg) {
-            Ok(()) if jpeg.len() <= MAX_FRAME => {
+        let cause = match read(file, &mut self.jpeg) {
+            Ok(()) if self.jpeg.len() <= MAX_FRAME => {
                 self.found += 1;
                 return Ok(None);
             }
@@ -59,6 +61,10 @@ impl Fetch for Stills {
             Err(_) => DropCause::Corrupt,
         };
         Ok(Some(Event::Dropped(cause, 1)))
+    }
+
+    fn picture(&self) -> &[u8] {
+        &self.jpeg
     }
 }
 
@@ -122,9 +128,8 @@ mod tests {
 
     /// The content stands for the picture: nothing here looks into it.
     fn fetch(stills: &mut Stills) -> String {
-        let mut jpeg = Vec::new();
-        match stills.fetch(&mut jpeg) {
-            Ok(None) => String::from_utf8(jpeg).unwrap(),
+        match stills.fetch() {
+            Ok(None) => String::from_utf8(stills.picture().to_vec()).unwrap(),
             Ok(Some(Event::Dropped(cause, n))) => format!("{n} {}", cause.name()),
             other => format!("{other:?}"),
         }

@@ -10,12 +10,16 @@ fn split(bytes: &[u8], piece: usize) -> (Vec<Vec<u8>>, usize) {
     let mut splitter = Splitter::new(MAX_FRAME);
     let (mut frames, mut accounted) = (Vec::new(), 0);
     for piece in bytes.chunks(piece) {
-        splitter.push(piece);
+        let put = |room: &mut [u8]| {
+            room.copy_from_slice(piece);
+            Ok::<_, std::convert::Infallible>(piece.len())
+        };
+        splitter.fill(piece.len(), put).unwrap();
         while let Some(found) = splitter.next_frame() {
             match found {
-                Split::Frame(frame) => {
-                    accounted += frame.len();
-                    frames.push(frame);
+                Split::Frame { bytes } => {
+                    accounted += bytes;
+                    frames.push(splitter.frame().to_vec());
                 }
                 Split::Garbage { bytes }
                 | Split::Truncated { bytes }
