@@ -17,15 +17,19 @@
 //! | 256 | u64 | epoch | writer |
 //! | 264 | u64 | heartbeat, `CLOCK_MONOTONIC` ns | writer |
 //! | 272 | u32 | writer's pid | writer |
+//! | 276 | u32 | bell: written to with `pwrite(2)` after each change, means nothing | writer |
 //! | 320 | [`Notice`] | signal: tag, since, reason | writer; the creator while there is none |
-//! | 4096 | [`Descriptor`] × n | | writer |
+//! | 4096 | descriptors × n, 128 bytes each | | writer |
 //! | page-aligned | bytes | arena | writer |
 //!
-//! Not here: who may load or store what in which order (`writer`, `reader`).
+//! `LAYOUT.md` says the same to whoever writes a reader in another language. Not here: who may
+//! load or store what in which order (`protocol`).
 
 use std::mem::{offset_of, size_of};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use crate::frame::META;
+use crate::protocol::{Descriptor, Indices, Line, Shape};
+use crate::sync::{AtomicU32, AtomicU64};
 use crate::{Error, Notice};
 
 /// `SEQRING` and a zero, read as a native integer: another byte order does not match.
@@ -35,6 +39,7 @@ pub(crate) const VERSION: u32 = 1;
 /// Bytes of the part that is written once, at creation, and read once, with `pread`.
 pub(crate) const FIXED: usize = 64;
 pub(crate) const LATCH: usize = 48;
+pub(crate) const BELL: u64 = 276;
 pub(crate) const PAGE: u64 = 4096;
 /// Frames begin at multiples of this many bytes: a cache line, so that copies start aligned.
 pub(crate) const ALIGN: u64 = 64;
@@ -43,38 +48,6 @@ pub(crate) const ALIGN: u64 = 64;
 pub const MIN_ARENA: u64 = 64 << 10;
 /// The largest arena, bytes (1 TiB): far above any machine, far below overflow.
 pub const MAX_ARENA: u64 = 1 << 40;
-
-/// What a publisher says of a frame.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct FrameMeta {
-    /// The format's fourcc, as V4L2 names formats (`linux/videodev2.h`): `*b"MJPG"`.
-    pub format: [u8; 4],
-    /// Pixels.
-    pub width: u32,
-    /// Pixels.
-    pub height: u32,
-    /// The publisher's own bits.
-    pub flags: u32,
-    /// The publisher's own count, for instance a driver's sequence number.
-    pub sequence: u64,
-    /// Unix time of capture, nanoseconds.
-    pub captured_ns: u64,
-}
-
-/// What the ring knows of a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FrameInfo {
-    /// Rises by one a frame, over restarts of the writer too; never 0.
-    pub id: u64,
-    /// Bytes.
-    pub len: usize,
-    /// Which run of the writer published it; rises.
-    pub epoch: u64,
-    /// Unix time of publication, nanoseconds.
-    pub published_ns: u64,
-    /// What the publisher said.
-    pub meta: FrameMeta,
-}
 
 /// Where the parts of a ring lie; private memory, checked, never read again from the map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +73,7 @@ impl Geometry {
         let arena = arena.next_multiple_of(PAGE);
         let descriptors = (arena / 4096).clamp(64, 65_536);
         let arena_offset =
-            (PAGE + descriptors * size_of::<Descriptor>() as u64).next_multiple_of(PAGE);
+            (PAGE + descriptors * size_of::<Descriptor<META>>() as u64).next_multiple_of(PAGE);
         Ok(Geometry {
             descriptors,
             arena_offset,
@@ -113,9 +86,14 @@ impl Geometry {
         self.arena_offset + self.arena
     }
 
-    /// The largest frame, bytes.
-    pub fn max_frame(&self) -> u64 {
-        self.arena / 4
+    /// What the protocol needs to know of it.
+    pub fn shape(&self) -> Shape {
+        Shape {
+            descriptors: self.descriptors,
+            arena: self.arena,
+            align: ALIGN,
+            max_frame: self.arena / 4,
+        }
     }
 
     pub fn encode(&self) -> [u8; FIXED] {
@@ -176,99 +154,29 @@ impl Geometry {
     }
 }
 
-/// One index that one side stores, on a cache line of its own.
-#[repr(C, align(64))]
-pub(crate) struct Line<T>(pub T);
-
 /// The part of the header that changes.
 #[repr(C)]
 pub(crate) struct Header {
     fixed: [u8; FIXED],
-    pub oldest: Line<AtomicU64>,
-    pub head: Line<AtomicU64>,
-    pub word: Line<AtomicU32>,
+    pub indices: Indices,
     pub epoch: AtomicU64,
     pub heartbeat_ns: AtomicU64,
     pub writer_pid: AtomicU32,
+    bell: AtomicU32,
     pub signal: Line<Notice<160>>,
 }
 
 const _: () = {
-    assert!(offset_of!(Header, oldest) == 64);
-    assert!(offset_of!(Header, head) == 128);
-    assert!(offset_of!(Header, word) == 192);
+    assert!(offset_of!(Header, indices) == 64);
+    assert!(offset_of!(Indices, oldest) == 0);
+    assert!(offset_of!(Indices, head) == 64);
+    assert!(offset_of!(Indices, word) == 128);
     assert!(offset_of!(Header, epoch) == 256);
+    assert!(offset_of!(Header, bell) == BELL as usize);
     assert!(offset_of!(Header, signal) == 320);
     assert!(size_of::<Header>() <= PAGE as usize);
-    assert!(size_of::<Descriptor>() == 128);
+    assert!(size_of::<Descriptor<META>>() == 128);
 };
-
-/// What the ring knows of one frame; frame `id` has descriptor `id % n`.
-///
-/// All fields are atomics because a reader may load them while the writer overwrites them; they
-/// mean something only to a reader that found `oldest ≤ id` afterwards.
-#[repr(C, align(128))]
-pub(crate) struct Descriptor {
-    id: AtomicU64,
-    /// Bytes since the ring began, not wrapped: the place in the arena is the remainder.
-    position: AtomicU64,
-    len: AtomicU64,
-    format: AtomicU32,
-    flags: AtomicU32,
-    width: AtomicU32,
-    height: AtomicU32,
-    sequence: AtomicU64,
-    captured_ns: AtomicU64,
-    published_ns: AtomicU64,
-    epoch: AtomicU64,
-}
-
-impl Descriptor {
-    /// The writer's stores, between its release fence and its store of `head`.
-    pub fn store(&self, position: u64, info: &FrameInfo) {
-        self.id.store(info.id, Relaxed);
-        self.position.store(position, Relaxed);
-        self.len.store(info.len as u64, Relaxed);
-        let meta = &info.meta;
-        self.format.store(u32::from_le_bytes(meta.format), Relaxed);
-        self.flags.store(meta.flags, Relaxed);
-        self.width.store(meta.width, Relaxed);
-        self.height.store(meta.height, Relaxed);
-        self.sequence.store(meta.sequence, Relaxed);
-        self.captured_ns.store(meta.captured_ns, Relaxed);
-        self.published_ns.store(info.published_ns, Relaxed);
-        self.epoch.store(info.epoch, Relaxed);
-    }
-
-    /// Loads what is there. `None` where it cannot be frame `id` of such a ring, whoever wrote
-    /// it; `Some` is still to be checked against `oldest`.
-    pub fn load(&self, id: u64, geometry: &Geometry) -> Option<(u64, FrameInfo)> {
-        let position = self.position.load(Relaxed);
-        let len = self.len.load(Relaxed);
-        let fits = len > 0
-            && len <= geometry.max_frame()
-            && position % geometry.arena + len <= geometry.arena
-            && position < u64::MAX / 2;
-        if self.id.load(Relaxed) != id || !fits {
-            return None;
-        }
-        let info = FrameInfo {
-            id,
-            len: len as usize,
-            epoch: self.epoch.load(Relaxed),
-            published_ns: self.published_ns.load(Relaxed),
-            meta: FrameMeta {
-                format: self.format.load(Relaxed).to_le_bytes(),
-                width: self.width.load(Relaxed),
-                height: self.height.load(Relaxed),
-                flags: self.flags.load(Relaxed),
-                sequence: self.sequence.load(Relaxed),
-                captured_ns: self.captured_ns.load(Relaxed),
-            },
-        };
-        Some((position, info))
-    }
-}
 
 #[cfg(test)]
 mod tests {

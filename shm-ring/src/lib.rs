@@ -30,22 +30,37 @@
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!("shm-ring needs 64-bit Linux: its ids are 64-bit atomics, its wake-up a futex");
 
+mod bell;
 pub mod clock;
+mod consumer;
 mod copy;
 mod error;
+mod frame;
 mod layout;
 pub mod lock;
+mod memory;
 mod notice;
+mod offset;
+mod protocol;
 mod reader;
 mod ring;
 mod segment;
+mod signal;
+mod sync;
 mod sys;
+mod waker;
 mod writer;
 
+pub use bell::Bell;
+pub use consumer::{Consumer, Event};
 pub use error::Error;
-pub use layout::{FrameInfo, FrameMeta, MAX_ARENA, MIN_ARENA};
+pub use frame::{FrameInfo, FrameMeta};
+pub use layout::{MAX_ARENA, MIN_ARENA};
 pub use notice::Notice;
-pub use reader::{Bounds, Gone, MaybeTorn, Reader, Ticket};
-pub use ring::{Ring, Signal, SignalState};
+pub use offset::{Clamped, Offset, Start};
+pub use protocol::{Bounds, Gone};
+pub use reader::{MaybeTorn, Reader, Ticket};
+pub use ring::Ring;
 pub use segment::{Map, Segment};
+pub use signal::{Signal, SignalState};
 pub use writer::Writer;

@@ -5,8 +5,7 @@
 //!
 //! Not for anything frequent or large: bytes are copied one by one.
 
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, fence};
+use crate::sync::{Acquire, AtomicU8, AtomicU32, AtomicU64, Relaxed, Release, fence};
 
 /// A replaceable notice of at most `N` bytes of text, in shared memory. All zero: no notice.
 #[repr(C)]

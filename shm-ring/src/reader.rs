@@ -1,54 +1,31 @@
 //! A reader: looks at a ring that it cannot change, and trusts nothing in it unchecked.
 //!
-//! Not here: which frame to read next and what to make of a gap; that is the caller's policy.
+//! Not here: which frame to read next and what to make of a gap (the caller's policy, or that of
+//! [`crate::Consumer`]); the order of its loads (`protocol`).
 
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::Ordering::{Acquire, Relaxed};
-use std::sync::atomic::fence;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use raw_sync::Timeout;
-use raw_sync::events::{BusyEvent, EventInit};
-
-use crate::layout::{FIXED, FrameInfo, Geometry, Header, LATCH};
-use crate::ring::SignalState;
-use crate::segment::{Segment, len_of};
-use crate::writer::descriptor;
-use crate::{Error, Map, sys};
-
-/// The ids that were readable when it was asked: `oldest ≤ id ≤ head`; empty is
-/// `oldest = head + 1`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    /// The oldest readable frame's id.
-    pub oldest: u64,
-    /// The newest frame's id; 0 before the first.
-    pub head: u64,
-}
+use crate::frame::FrameInfo;
+use crate::memory::{Mapped, Use};
+use crate::protocol::{self, Bounds, Gone, Memory as _};
+use crate::segment::Segment;
+use crate::signal::SignalState;
+use crate::sync::Relaxed;
+use crate::{Bell, Error, copy, sys};
 
 /// The count of changes at some moment: what [`Reader::wait`] waits to see changed. Take it
 /// *before* looking at the ring, or a change in between is slept through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ticket(u32);
 
-/// Why a frame cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Gone {
-    /// It is above `head`.
-    #[error("not published yet")]
-    NotYet,
-    /// It is below `oldest`, or its descriptor is no frame of this ring.
-    #[error("overwritten")]
-    Overwritten,
-}
-
-/// A read-only view of a ring.
+/// A read-only view of a ring. A process may have any number of them, of any rings.
 #[derive(Debug)]
 pub struct Reader {
-    map: Map,
-    geometry: Geometry,
+    memory: Mapped,
+    fd: OwnedFd,
 }
 
 impl Reader {
@@ -58,69 +35,80 @@ impl Reader {
     /// [`Error::NotFound`], [`Error::NotARing`] (also while it is being created),
     /// [`Error::Version`], [`Error::Os`].
     pub fn attach(name: &str) -> Result<Reader, Error> {
-        Reader::from_fd(Segment::open_read_only(name)?)
+        Reader::new(Segment::open_read_only(name)?)
     }
 
-    /// Maps the ring behind a descriptor, read-only.
+    /// Maps the ring behind a descriptor, read-only, and keeps a duplicate of it.
     ///
     /// # Errors
     /// As [`Reader::attach`].
     pub fn from_fd(fd: impl AsFd) -> Result<Reader, Error> {
-        let fd = fd.as_fd();
-        let segment = len_of(fd)?;
-        let mut fixed = [0; FIXED];
-        // Read once, by the kernel, into private memory: what is checked here cannot change after.
-        let got = nix::sys::uio::pread(fd, &mut fixed, 0)
-            .map_err(|e| Error::os("read a ring's header", e))?;
-        if got < FIXED {
-            return Err(Error::NotARing {
-                why: format!("it is {segment} bytes short"),
-            });
-        }
-        let geometry = Geometry::decode(&fixed, segment)?;
-        if !latched([fixed[LATCH], fixed[LATCH + 1]]) {
-            return Err(Error::NotARing {
-                why: "its creation was not finished".into(),
-            });
-        }
-        fence(Acquire); // pairs with the release fence in `Ring::create`
-        let map = Map::read_only(fd)?;
-        Ok(Reader { map, geometry })
+        let own = fd.as_fd().try_clone_to_owned();
+        Reader::new(own.map_err(|e| Error::os("duplicate a ring's descriptor", e))?)
+    }
+
+    fn new(fd: OwnedFd) -> Result<Reader, Error> {
+        let memory = Mapped::new(fd.as_fd(), Use::Reading)?;
+        Ok(Reader { memory, fd })
     }
 
     /// Bytes of the arena.
     pub fn arena(&self) -> u64 {
-        self.geometry.arena
+        self.memory.geometry().arena
     }
 
     /// Which frames are readable now.
     pub fn bounds(&self) -> Bounds {
-        let header = Header::of(&self.map);
-        // Pairs with the release store in `Writer::publish`.
-        let head = header.head.0.load(Acquire);
-        // It may have risen past this head meanwhile: then nothing up to it is readable.
-        let oldest = header.oldest.0.load(Relaxed).min(head.saturating_add(1));
-        Bounds { oldest, head }
+        protocol::bounds(self.memory.indices())
     }
 
     /// Which run of the writer is the latest; 0 before the first.
     pub fn epoch(&self) -> u64 {
-        Header::of(&self.map).epoch.load(Relaxed)
+        self.memory.header().epoch.load(Relaxed)
     }
 
-    /// The count of changes. Pairs with the release increment in `Header::announce`.
-    pub fn ticket(&self) -> Ticket {
-        Ticket(Header::of(&self.map).word.0.load(Acquire))
+    /// When the writer last showed life, `CLOCK_MONOTONIC` nanoseconds; 0 before the first.
+    pub fn heartbeat_ns(&self) -> u64 {
+        self.memory.header().heartbeat_ns.load(Relaxed)
     }
 
-    /// Waits for a change since `ticket`, at most `timeout`; a signal handler ends it, too.
-    pub fn wait(&self, ticket: Ticket, timeout: Duration) {
-        sys::futex_wait(&Header::of(&self.map).word.0, ticket.0, timeout);
+    /// The latest writer's process, by its number in its own namespace; 0 before the first.
+    pub fn writer_pid(&self) -> u32 {
+        self.memory.header().writer_pid.load(Relaxed)
     }
 
     /// What the ring says of its picture.
     pub fn signal(&self) -> SignalState {
-        Header::of(&self.map).signal()
+        self.memory.header().signal()
+    }
+
+    /// Whether the ring's name was removed: nothing new will come here, and another ring may
+    /// stand under the name.
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub fn is_removed(&self) -> Result<bool, Error> {
+        let stat =
+            nix::sys::stat::fstat(&self.fd).map_err(|e| Error::os("fstat shared memory", e))?;
+        Ok(stat.st_nlink == 0)
+    }
+
+    /// The count of changes.
+    pub fn ticket(&self) -> Ticket {
+        Ticket(self.memory.indices().changes())
+    }
+
+    /// Waits for a change since `ticket`, at most `timeout`; a signal handler ends it, too.
+    pub fn wait(&self, ticket: Ticket, timeout: Duration) {
+        sys::futex_wait(&self.memory.indices().word.0, ticket.0, timeout);
+    }
+
+    /// A descriptor that becomes readable after a change, to wait in an `epoll(7)` set.
+    ///
+    /// # Errors
+    /// [`Error::Os`], for instance where `fs.inotify.max_user_instances` is used up.
+    pub fn bell(&self) -> Result<Bell, Error> {
+        Bell::new(self.fd.as_fd())
     }
 
     /// Lends frame `id`, whose bytes may be overwritten at any moment.
@@ -128,37 +116,36 @@ impl Reader {
     /// # Errors
     /// [`Gone`].
     pub fn frame(&self, id: u64) -> Result<MaybeTorn<'_>, Gone> {
-        if id == 0 || id > self.bounds().head {
-            return Err(Gone::NotYet);
-        }
-        let found = descriptor(&self.map, &self.geometry, id).load(id, &self.geometry);
-        let overwritten = self.is_overwritten(id);
-        match found {
-            Some((position, info)) if !overwritten => Ok(MaybeTorn {
-                reader: self,
-                offset: (self.geometry.arena_offset + position % self.geometry.arena) as usize,
-                info,
-            }),
-            _ => Err(Gone::Overwritten),
-        }
+        let record = protocol::find(&self.memory, id)?;
+        Ok(MaybeTorn {
+            reader: self,
+            offset: record.position % self.arena(),
+            info: FrameInfo::from_record(&record),
+        })
     }
 
-    /// Whether what was read of frame `id` until now may be another's.
-    fn is_overwritten(&self, id: u64) -> bool {
-        // Pairs with the release fence in `Writer::make_room`: if any load before this saw a byte
-        // stored after that fence, the load after this sees `oldest` raised. An acquire load of
-        // `oldest` would not do: it orders what comes after it.
-        fence(Acquire);
-        Header::of(&self.map).oldest.0.load(Relaxed) > id
+    /// Copies frame `id` into `bytes`, in place of what was there. It is whole.
+    ///
+    /// # Errors
+    /// [`Gone`]; also when it was overwritten during the copy.
+    pub fn read(&self, id: u64, bytes: &mut Vec<u8>) -> Result<FrameInfo, Gone> {
+        bytes.clear();
+        let frame = self.frame(id)?;
+        frame.copy_range(0..frame.info.len, bytes);
+        if !frame.is_intact() {
+            bytes.clear();
+            return Err(Gone::Overwritten);
+        }
+        Ok(frame.info)
     }
 }
 
-/// Tests the ready latch, on a private copy and without waiting: a `BusyEvent` whose second byte
-/// (`auto_reset`) is set would write when it is tested, and the map is read-only.
-fn latched(mut latch: [u8; 2]) -> bool {
-    // SAFETY: the event lies in a local array of its size and does not outlive it.
-    let event = unsafe { BusyEvent::from_existing(latch.as_mut_ptr()) };
-    event.is_ok_and(|(event, _)| event.wait(Timeout::Val(Duration::ZERO)).is_ok())
+impl AsFd for Reader {
+    /// The ring's descriptor, open for reading: what [`Reader::bell`] and [`Reader::is_removed`]
+    /// need, and the rest does not.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
 }
 
 /// A frame lent straight from the ring. Nothing taken from it counts before
@@ -166,8 +153,8 @@ fn latched(mut latch: [u8; 2]) -> bool {
 #[derive(Debug)]
 pub struct MaybeTorn<'a> {
     reader: &'a Reader,
-    /// Bytes from the map's start; with `info.len` within the arena.
-    offset: usize,
+    /// Bytes from the arena's start; with `info.len` within the arena.
+    offset: u64,
     info: FrameInfo,
 }
 
@@ -177,11 +164,26 @@ impl MaybeTorn<'_> {
         &self.info
     }
 
+    /// Hands the frame's bytes in `range` to a descriptor in one `write(2)`, straight from the
+    /// ring. Returns how many it took, which may be fewer. The kernel copies them in the call:
+    /// what is overwritten later does not change what was written, and what was overwritten
+    /// earlier shows in [`is_intact`](MaybeTorn::is_intact).
+    ///
+    /// # Errors
+    /// Those of `write(2)`.
+    ///
+    /// # Panics
+    /// If the range is not within `0..len`.
+    pub fn write_to(&self, fd: BorrowedFd<'_>, range: Range<usize>) -> io::Result<usize> {
+        let (at, len) = self.part(&range);
+        // SAFETY: `part` vouches for the range.
+        unsafe { sys::write(fd, at, len) }
+    }
+
     /// Hands `before` and the frame's bytes in `range` to a socket in one `sendmsg(2)`, and says
-    /// that more follows (`MSG_MORE`). Returns how many bytes of the two together it took. The
-    /// kernel copies them in the call: what is overwritten later does not change what was
-    /// written, and what was overwritten earlier shows in [`is_intact`](MaybeTorn::is_intact).
-    /// So a sender keeps the frame's last bytes back until it has asked that.
+    /// that more follows (`MSG_MORE`). Returns how many bytes of the two together it took; as to
+    /// what they are, see [`write_to`](MaybeTorn::write_to). A sender keeps the frame's last bytes
+    /// back until it has asked whether it is intact.
     ///
     /// # Errors
     /// Those of `sendmsg(2)`.
@@ -194,10 +196,9 @@ impl MaybeTorn<'_> {
         before: &[u8],
         range: Range<usize>,
     ) -> io::Result<usize> {
-        assert!(range.start <= range.end && range.end <= self.info.len);
-        // SAFETY: `frame` checked that offset and length lie within the map, and the range lies
-        // within the length.
-        unsafe { sys::send_behind(socket, before, self.at(range.start), range.len()) }
+        let (at, len) = self.part(&range);
+        // SAFETY: `part` vouches for the range.
+        unsafe { sys::send_behind(socket, before, at, len) }
     }
 
     /// Appends the bytes of `range` to `out`.
@@ -205,26 +206,28 @@ impl MaybeTorn<'_> {
     /// # Panics
     /// If the range is not within `0..len`.
     pub fn copy_range(&self, range: Range<usize>, out: &mut Vec<u8>) {
-        assert!(range.start <= range.end && range.end <= self.info.len);
-        let len = range.len();
+        let (from, len) = self.part(&range);
         out.reserve(len);
         let filled = out.len();
-        // SAFETY: the range is within the frame and so within the map, `reserve` made `len` bytes
-        // of room that this vector alone owns, and all of them are written before `set_len`.
+        // SAFETY: `part` vouches for the source, `reserve` made `len` bytes of room that this
+        // vector alone owns, and all of them are written before `set_len`.
         unsafe {
-            crate::copy::copy(out.as_mut_ptr().add(filled), self.at(range.start), len);
+            copy::copy(out.as_mut_ptr().add(filled), from, len);
             out.set_len(filled + len);
         }
     }
 
     /// Whether all that was taken from the frame until now was the frame's.
     pub fn is_intact(&self) -> bool {
-        !self.reader.is_overwritten(self.info.id)
+        // The stress test's control: without the check it must find torn frames.
+        cfg!(shm_ring_unchecked)
+            || !protocol::is_overwritten(self.reader.memory.indices(), self.info.id)
     }
 
-    fn at(&self, start: usize) -> *const u8 {
-        debug_assert!(start <= self.info.len);
-        // SAFETY: `offset + len` lies within the map.
-        unsafe { self.reader.map.as_ptr().as_ptr().add(self.offset + start) }
+    /// The bytes of a range, which must be within the frame; they are then within the map.
+    fn part(&self, range: &Range<usize>) -> (*const u8, usize) {
+        assert!(range.start <= range.end && range.end <= self.info.len);
+        let (at, len) = (self.offset + range.start as u64, range.len());
+        (self.reader.memory.arena_ptr(at, len as u64), len)
     }
 }

@@ -9,7 +9,8 @@ use std::ptr::NonNull;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, posix_fallocate};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap, shm_open, shm_unlink};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::{Gid, fchown};
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 
 use crate::Error;
@@ -91,6 +92,23 @@ impl Segment {
     /// A descriptor that nothing can be written through; may be given to readers.
     pub fn read_only(&self) -> BorrowedFd<'_> {
         self.read_only.as_fd()
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Lets the members of a group read the object: mode 0640 in place of 0600.
+    ///
+    /// # Errors
+    /// [`Error::Os`], for instance `EPERM` for a group that the caller is not in.
+    pub fn allow_group(&self, gid: u32) -> Result<(), Error> {
+        let failed =
+            |e: Errno| Error::os(format!("let group {gid} read /dev/shm/{}", self.name()), e);
+        // The group first, or members of the present one could read it for a moment.
+        fchown(&self.file, None, Some(Gid::from_raw(gid))).map_err(failed)?;
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IRGRP;
+        fchmod(&self.file, mode).map_err(failed)
     }
 
     /// Opens the object anew for writing: an open file description of the caller's own, on which

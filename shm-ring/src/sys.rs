@@ -2,8 +2,9 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::sync::atomic::AtomicU32;
 use std::time::Duration;
+
+use crate::sync::AtomicU32;
 
 /// Waits while `word` is `expected`, at most `timeout`. Returns on a wake, a change, a signal or
 /// the timeout alike: the caller looks for itself. Works on a read-only map (`futex(2)`;
@@ -29,6 +30,16 @@ pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, timeout: Duration) {
 pub(crate) fn futex_wake_all(word: &AtomicU32) {
     // SAFETY: FUTEX_WAKE uses the address as a key only.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
+}
+
+/// One `write(2)` of the bytes at `shared`.
+///
+/// # Safety
+/// As for [`send_behind`].
+pub(crate) unsafe fn write(fd: BorrowedFd<'_>, shared: *const u8, len: usize) -> io::Result<usize> {
+    // SAFETY: the range is readable (the caller vouches for it), and write does not write to it.
+    let written = unsafe { libc::write(fd.as_raw_fd(), shared.cast(), len) };
+    usize::try_from(written).map_err(|_| io::Error::last_os_error())
 }
 
 /// One `sendmsg(2)` of `before` and the bytes at `shared`, with more to follow.

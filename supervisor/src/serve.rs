@@ -234,8 +234,9 @@ impl Supervisor {
             Role::Sender => {
                 title::set("seqcast: sender idle");
                 ring.abandon();
-                let keep: Vec<_> = self.listeners.iter().map(AsRawFd::as_raw_fd).collect();
-                fork::settle(&keep.into_iter().chain(bell).collect::<Vec<_>>())?;
+                let keep = self.listeners.iter().map(AsRawFd::as_raw_fd);
+                let reader = self.reader.as_fd().as_raw_fd();
+                fork::settle(&keep.chain(bell).chain([reader]).collect::<Vec<_>>())?;
                 let cell = self.board.cell(cell);
                 cell.begin(role);
                 Ok(sender::run(

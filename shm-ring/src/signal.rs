@@ -1,0 +1,72 @@
+//! What a ring says of its picture: whether frames come, and why not.
+//!
+//! Not here: who decides that (a writer, or the creator while there is none).
+
+use crate::clock::unix_ns;
+use crate::layout::Header;
+
+/// What a ring's header says of its picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// No frame yet.
+    Starting,
+    /// Frames are coming.
+    Live,
+    /// None are; the reason says why. They may come back.
+    NoSignal,
+    /// None will come any more.
+    Ended,
+}
+
+impl Signal {
+    pub(crate) fn tag(self) -> u8 {
+        match self {
+            Signal::Starting => 0,
+            Signal::Live => 1,
+            Signal::NoSignal => 2,
+            Signal::Ended => 3,
+        }
+    }
+
+    pub(crate) fn from_tag(tag: u8) -> Self {
+        match tag {
+            1 => Signal::Live,
+            2 => Signal::NoSignal,
+            3 => Signal::Ended,
+            _ => Signal::Starting,
+        }
+    }
+}
+
+/// A [`Signal`], why, and since when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignalState {
+    /// The signal.
+    pub signal: Signal,
+    /// A sentence for a person; may be empty.
+    pub reason: String,
+    /// Unix time of the change, nanoseconds; 0 where there was none yet.
+    pub since_ns: u64,
+}
+
+impl Header {
+    /// Replaces the signal, where it is a change; whether it was. The caller wakes the readers.
+    pub(crate) fn set_signal(&self, signal: Signal, reason: &str) -> bool {
+        let now = self.signal();
+        if (now.signal, now.reason.as_str()) == (signal, reason) && now.since_ns != 0 {
+            return false;
+        }
+        self.signal.0.replace(signal.tag(), unix_ns(), reason);
+        self.indices.announce();
+        true
+    }
+
+    pub(crate) fn signal(&self) -> SignalState {
+        let (tag, since_ns, reason) = self.signal.0.read().unwrap_or_default();
+        SignalState {
+            signal: Signal::from_tag(tag),
+            reason,
+            since_ns,
+        }
+    }
+}
