@@ -1,4 +1,4 @@
-//! Shared memory that is not what it should be: `status` says so, and never falls over it.
+//! Shared memory that is not what it should be: `status` and `ring` say so, and never fall over it.
 //!
 //! Not here: what a sender makes of it (nobody but its own user can write a ring's memory).
 
@@ -56,25 +56,33 @@ impl Drop for Planted {
     }
 }
 
-/// The exit code of `seqcast status --name NAME MORE`, and what it said on standard error. It must
-/// end by itself, and by no signal.
+/// The exit code of `seqcast status --name NAME MORE`, and what it said on standard error.
 fn status(name: &str, more: &[&str]) -> (i32, String) {
+    ask("status", name, more)
+}
+
+/// The same of any command. It must end by itself, and by no signal.
+fn ask(command: &str, name: &str, more: &[&str]) -> (i32, String) {
     let mut guard = Guard::spawn(
         Command::new(SEQCAST)
-            .args(["status", "--name", name])
+            .args([command, "--name", name])
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped()),
     );
-    let end = guard.wait("status");
+    let end = guard.wait(command);
     let said = drain(&mut guard.0.stderr);
     (end.code().unwrap_or_else(|| panic!("{end}: {said}")), said)
 }
 
 fn assert_unreadable(planted: &Planted) {
+    assert_unreadable_by("status", planted);
+}
+
+fn assert_unreadable_by(command: &str, planted: &Planted) {
     for more in [&[][..], &["--json"]] {
-        let (code, said) = status(&planted.0, more);
+        let (code, said) = ask(command, &planted.0, more);
         // 7 where it cannot even be opened.
         assert!(matches!(code, 1 | 7), "{code}: {said}");
         assert_eq!(said.trim_end().lines().count(), 1, "{said}");
@@ -114,10 +122,14 @@ fn what_is_no_board_or_no_ring_is_told_so() {
         &ring[..8192],
         &board,
     ] {
-        assert_unreadable(&Planted::new(&board, bad));
+        let planted = Planted::new(&board, bad);
+        assert_unreadable(&planted);
+        assert_unreadable_by("ring", &planted);
     }
     for at in [0, 8, 16, 24] {
-        assert_unreadable(&Planted::new(&board, &huge(&ring, at)));
+        let planted = Planted::new(&board, &huge(&ring, at));
+        assert_unreadable(&planted);
+        assert_unreadable_by("ring", &planted);
     }
     let lonely = Planted::new(&board, &ring);
     std::fs::remove_file(path(&lonely.0, "ring")).unwrap();
@@ -132,6 +144,10 @@ fn what_is_no_file_is_not_waited_for() {
         let told = || match kind {
             // Nobody holds it, whatever it is.
             "lock" => assert_eq!(status(&planted.0, &[]).0, 3),
+            "ring" => {
+                assert_unreadable(&planted);
+                assert_unreadable_by("ring", &planted);
+            }
             _ => assert_unreadable(&planted),
         };
         let path = path(&planted.0, kind);
@@ -157,7 +173,7 @@ fn any_bytes_at_all_are_survived() {
         random ^= random << 17;
         random
     };
-    for _ in 0..150 {
+    for round in 0..150 {
         let (mut board, mut ring) = (left.board.clone(), left.ring.clone());
         for _ in 0..1 + next() % 40 {
             // Mostly where something is: the beginnings of pages.
@@ -176,6 +192,19 @@ fn any_bytes_at_all_are_survived() {
             let (code, said) = status(&planted.0, more);
             assert!(matches!(code, 1 | 3), "{code}: {said}");
             assert!(said.trim_end().lines().count() == 1, "{said}");
+        }
+        // Each takes the second that rates are measured for.
+        if round % 10 == 0 {
+            let (code, said) = ask("ring", &planted.0, &[]);
+            assert!(matches!(code, 0 | 1), "{code}: {said}");
+            assert_eq!(said.lines().count(), code as usize, "{said}");
+        }
+        // What is recorded from it may be anything, but it ends, and says what there was.
+        if round % 10 == 5 {
+            let dump = ["--dump", "/dev/null", "--seconds", "0.3"];
+            let (code, said) = ask("ring", &planted.0, &dump);
+            assert!(matches!(code, 0..=2), "{code}: {said}");
+            assert!(said.lines().count() <= 1, "{said}");
         }
     }
 }

@@ -23,8 +23,8 @@ const TICK: Duration = Duration::from_millis(250);
 /// How long viewers see that the input has ended.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Captures until it is told to stop (0) or the source is over
-/// ([`INPUT_ENDED`](exit::INPUT_ENDED)). To be called in a process of its own.
+/// Captures until it is told to stop (0), the source is over
+/// ([`INPUT_ENDED`](exit::INPUT_ENDED)) or the ring was cut short from outside (1). To be called in a process of its own.
 pub fn run(cfg: &Config, writer: Writer, cell: Cell<'_>) -> i32 {
     title::set(&format!("seqcast: capture {}", cfg.choice));
     let had_camera = cell.source().is_some_and(|last| last.kind == "camera");
@@ -49,6 +49,8 @@ struct Capture<'a> {
     outage: Outage,
     /// Frames are coming, and the ring says so.
     live: bool,
+    /// The ring was cut short from outside: there is nothing left to do.
+    ring_lost: bool,
     /// When the last frame was published, or the source opened.
     last_frame: Instant,
     /// Why the first frame after that was dropped. Only the first: what differs from frame to frame
@@ -69,6 +71,7 @@ impl<'a> Capture<'a> {
             gate: Gate::default(),
             outage: Outage::default(),
             live: false,
+            ring_lost: false,
             last_frame: Instant::now(),
             obstacle: None,
             said: HashSet::new(),
@@ -85,6 +88,7 @@ impl<'a> Capture<'a> {
                 Err(e) => Err(e),
             };
             match over {
+                Ok(()) if self.ring_lost => return exit::FAILURE,
                 Ok(()) => break,
                 Err(SourceError::NoSignal(reason)) => self.no_signal(&reason),
                 Err(SourceError::Ended(reason)) => return self.ended(&reason, stopping),
@@ -94,14 +98,14 @@ impl<'a> Capture<'a> {
         exit::OK
     }
 
-    /// Publishes what the source yields, until it fails or all is to stop.
+    /// Publishes what the source yields, until it fails, all is to stop, or the ring is lost.
     fn pump(&mut self, source: &mut dyn Source, stopping: Stopping<'_>) -> Result<(), SourceError> {
         self.gate = Gate::default();
         self.last_frame = Instant::now();
         self.obstacle = None;
         let granted = source.granted();
         self.show(granted, (granted.width, granted.height));
-        while !stopping() {
+        while !stopping() && !self.ring_lost {
             self.beat();
             let fixed_size = source.granted().width > 0;
             match source.next(self.writer.next_id(), TICK)? {
@@ -151,6 +155,8 @@ impl<'a> Capture<'a> {
                 let why = format!("one of {len} bytes takes --ring {}M", needed >> 20);
                 self.dropped(DropCause::TooLarge, 1, &why);
             }
+            // The supervisor sees it, too, and says it.
+            Err(shm_ring::Error::Truncated { .. }) => self.ring_lost = true,
             Err(e) => self.dropped(DropCause::Corrupt, 1, &e.to_string()),
         }
         None

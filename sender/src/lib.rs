@@ -55,7 +55,8 @@ struct Sender<'a> {
     cell: Cell<'a>,
 }
 
-/// Serves connections, one at a time, until SIGTERM. Returns the exit code.
+/// Serves connections, one at a time, until SIGTERM, or until it has nothing to serve: the ring
+/// was cut short from outside. Returns the exit code.
 pub fn run(
     config: &Config,
     listeners: &[TcpListener],
@@ -77,7 +78,7 @@ pub fn run(
         }
     };
     title::set(IDLE_TITLE);
-    while !signals::stopping() {
+    while !signals::stopping() && !ring.is_lost() {
         cell.beat();
         cell.set_state(State::Idle);
         match door.next(DOOR) {
@@ -93,5 +94,9 @@ pub fn run(
         }
     }
     cell.set_state(State::Draining);
-    exit::OK
+    if ring.is_lost() {
+        exit::FAILURE
+    } else {
+        exit::OK
+    }
 }

@@ -40,7 +40,7 @@ pub(crate) fn take(
         // Where none is coming, a process that waits for one is missing elsewhere.
         let hopeless = matches!(ring.signal().signal, Signal::NoSignal | Signal::Ended);
         let left = deadline.saturating_duration_since(Instant::now());
-        if hopeless || left.is_zero() || !go_on() {
+        if hopeless || ring.is_lost() || left.is_zero() || !go_on() {
             return Err(why_not(ring));
         }
         ring.wait(ticket, left.min(SLICE));

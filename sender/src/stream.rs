@@ -58,6 +58,8 @@ enum End {
     Torn(u64),
     #[error("was ended by the stop")]
     Stopped,
+    #[error("was ended: the ring was cut short from outside")]
+    Lost,
 }
 
 impl From<io::Error> for End {
@@ -184,6 +186,9 @@ impl<'a> Stream<'a> {
                 continue;
             }
             let ring = self.sender.ring;
+            if ring.is_lost() {
+                return Err(End::Lost);
+            }
             let ticket = ring.ticket(); // before looking, or a change in between is slept through
             let bounds = ring.bounds();
             if self.pacing.behind(bounds.head) > 0 && !self.is_drained()? {
@@ -262,11 +267,16 @@ impl<'a> Stream<'a> {
         let written = match frame.send_to(self.socket.as_fd(), &self.header, 0..most) {
             Ok(written) => written,
             Err(error) if socket::is_later(&error) => 0,
+            // The kernel's word on memory that is not there.
+            Err(error) if error.raw_os_error() == Some(libc::EFAULT) => return Err(End::Lost),
             Err(error) => return Err(error.into()),
         };
         self.written += written as u64;
         copy_rest(&self.header, &frame, written, self.spill.refill());
         if !frame.is_intact() {
+            if self.sender.ring.is_lost() {
+                return Err(End::Lost);
+            }
             if written > 0 {
                 return Err(End::Torn(id));
             }

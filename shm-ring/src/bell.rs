@@ -3,7 +3,8 @@
 //!
 //! It is an `inotify(7)` descriptor on the ring's own file, which the writer touches after each
 //! change: nothing is shared with the writer, it does not know who listens, and any process that
-//! may read the ring can have one. Not here: waiting without one ([`Reader::wait`]).
+//! may read the ring can have one. It belongs to that one file: a ring that is made anew needs a
+//! new bell, and does not ring when it appears. Not here: waiting without one ([`Reader::wait`]).
 //!
 //! [`Reader::wait`]: crate::Reader::wait
 
@@ -13,6 +14,10 @@ use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use crate::Error;
+
+/// Reads that empty it, at most: whoever writes to the ring's file all the time may go on ringing,
+/// but not keep a reader here.
+const READS: usize = 16;
 
 /// Readable after a change of its ring, or after the ring's removal, until [`Bell::clear`].
 #[derive(Debug)]
@@ -39,13 +44,14 @@ impl Bell {
     /// # Errors
     /// [`Error::Os`].
     pub fn clear(&self) -> Result<(), Error> {
-        loop {
+        for _ in 0..READS {
             match self.inotify.read_events() {
                 Ok(_) | Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return Ok(()),
+                Err(Errno::EAGAIN) => break,
                 Err(e) => return Err(Error::os("read an inotify descriptor", e)),
             }
         }
+        Ok(())
     }
 }
 

@@ -4,12 +4,18 @@
 //! Not for whoever wants the newest frame whatever lies before it (that is [`Offset::Last`] of
 //! [`Reader::locate`], each time), or wants a frame without a copy ([`Reader::frame`]).
 
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use crate::{Error, FrameInfo, Gone, Offset, Reader};
 
 /// A silent ring is looked after so often: whether it is still the one of its name.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// Frames in a row that may be found overwritten before the deadline ends the search. One is
+/// usual for whoever fell behind; a ring that anybody wrote may hold none at all, and say
+/// otherwise.
+const TRIES: u32 = 16;
 
 /// What came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,35 +71,39 @@ impl Consumer {
     /// While the ring is gone (its creator has stopped) nothing comes, and it is looked for.
     ///
     /// # Errors
-    /// Those of [`Reader::attach`] but [`Error::NotFound`], where something else stands under
-    /// the name by now.
+    /// Those of [`Reader::attach`], where something else stands under the name by now: no ring,
+    /// one that is not finished and one that may not be read yet are waited for.
+    /// [`Error::Truncated`] until a ring stands there anew.
     pub fn next(&mut self, bytes: &mut Vec<u8>, timeout: Duration) -> Result<Event, Error> {
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now().checked_add(timeout); // None: none, within a clock's reach
+        let rest = || deadline.map_or(LOOK, |at| at.saturating_duration_since(Instant::now()));
+        let mut tries = 0;
         loop {
             let ticket = self.reader.ticket();
             let id = self.next;
             match self.reader.read(id, bytes) {
                 Ok(info) => {
-                    self.next = id + 1;
+                    self.next = id.saturating_add(1);
                     let missed = std::mem::take(&mut self.missed);
                     return Ok(Event::Frame { info, missed });
                 }
                 Err(Gone::Overwritten) => {
                     // At least one further, also where a descriptor is no frame at all.
-                    self.next = self.reader.bounds().oldest.max(id + 1);
+                    self.next = self.reader.bounds().oldest.max(id.saturating_add(1));
                     self.missed += self.next - id;
-                    // A ring that anybody wrote may hold no frame at all, and say otherwise.
-                    if deadline <= Instant::now() {
+                    tries += 1;
+                    if tries > TRIES && rest().is_zero() {
                         return Ok(Event::Quiet);
                     }
                     continue;
                 }
                 Err(Gone::NotYet) => {}
             }
-            let rest = deadline.saturating_duration_since(Instant::now());
-            self.reader.wait(ticket, rest.min(LOOK));
-            if self.reader.ticket() != ticket {
-                continue;
+            if !self.reader.is_lost() {
+                self.reader.wait(ticket, rest().min(LOOK));
+                if self.reader.ticket() != ticket && !rest().is_zero() {
+                    continue;
+                }
             }
             if self.reader.is_removed()?
                 && let Some(reader) = found_anew(&self.name)?
@@ -103,18 +113,21 @@ impl Consumer {
                 self.reader = reader;
                 return Ok(Event::Recreated);
             }
-            if deadline <= Instant::now() {
+            self.reader.check_len()?;
+            if rest().is_zero() {
                 return Ok(Event::Quiet);
             }
         }
     }
 }
 
-/// The ring that stands under the name now. `None`: none, or it is not finished.
+/// The ring that stands under the name now. `None`: none, or it is not finished; a group's readers
+/// are let in last ([`Ring::allow_group`](crate::Ring::allow_group)).
 fn found_anew(name: &str) -> Result<Option<Reader>, Error> {
     match Reader::attach(name) {
         Ok(reader) => Ok(Some(reader)),
         Err(Error::NotFound { .. } | Error::NotARing { .. }) => Ok(None),
+        Err(Error::Os { source, .. }) if source.kind() == ErrorKind::PermissionDenied => Ok(None),
         Err(e) => Err(e),
     }
 }

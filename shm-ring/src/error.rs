@@ -73,6 +73,15 @@ pub enum Error {
     /// Another living process writes this ring.
     #[error("another process is writing this ring")]
     WriterLives,
+    /// Somebody who may write the object truncated it; see
+    /// [`survive_truncation`](crate::survive_truncation).
+    #[error("shared memory of {len} bytes was cut short from outside, to {left}: start it anew")]
+    Truncated {
+        /// Bytes that were mapped.
+        len: u64,
+        /// Bytes that the object has now.
+        left: u64,
+    },
     /// A system call failed.
     #[error("{what}: {source}")]
     Os {

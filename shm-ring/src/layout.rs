@@ -32,10 +32,10 @@ use crate::protocol::{Descriptor, Indices, Line, Shape};
 use crate::sync::{AtomicU32, AtomicU64};
 use crate::{Error, Notice};
 
-/// `SEQRING` and a zero, read as a native integer: another byte order does not match.
+/// `SEQRING` and a zero, in memory.
 pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"SEQRING\0");
-/// Raised by every change of this table.
-pub(crate) const VERSION: u32 = 1;
+/// The layout's version, raised by every change of its table: a ring of another is not attached to.
+pub const VERSION: u32 = 1;
 /// Bytes of the part that is written once, at creation, and read once, with `pread`.
 pub(crate) const FIXED: usize = 64;
 pub(crate) const LATCH: usize = 48;
@@ -154,6 +154,9 @@ impl Geometry {
     }
 }
 
+/// A signal, and why.
+pub(crate) type Reason = Notice<160>;
+
 /// The part of the header that changes.
 #[repr(C)]
 pub(crate) struct Header {
@@ -163,7 +166,7 @@ pub(crate) struct Header {
     pub heartbeat_ns: AtomicU64,
     pub writer_pid: AtomicU32,
     bell: AtomicU32,
-    pub signal: Line<Notice<160>>,
+    pub signal: Line<Reason>,
 }
 
 const _: () = {

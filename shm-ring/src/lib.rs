@@ -9,19 +9,27 @@
 //! that its successor continues without repair.
 //!
 //! ```
-//! use shm_ring::{FrameMeta, Ring};
+//! use std::time::Duration;
+//! use shm_ring::{Consumer, Event, FrameMeta, Offset, Ring};
 //! # let name = format!("shm-ring-doc-{}", std::process::id());
-//! let ring = Ring::create(&name, 1 << 20)?;
+//! let ring = Ring::create(&name, 1 << 20)?; // /dev/shm/NAME, with 1 MiB of frames
 //! let mut writer = ring.writer()?;
-//! let reader = ring.reader()?; // another process says Reader::attach(&name)
+//!
+//! // In any number of other processes:
+//! let mut consumer = Consumer::open(&name, Offset::Next)?;
 //!
 //! let id = writer.publish(b"a frame", &FrameMeta::default())?;
-//! let frame = reader.frame(id).expect("just published");
+//!
 //! let mut bytes = Vec::new();
-//! frame.copy_range(0..frame.info().len, &mut bytes);
-//! assert!(frame.is_intact()); // only now are they the frame's bytes
+//! let event = consumer.next(&mut bytes, Duration::from_secs(1))?;
+//! assert!(matches!(event, Event::Frame { info, missed: 0 } if info.id == id));
 //! assert_eq!(bytes, b"a frame");
-//! # Ok::<(), shm_ring::Error>(())
+//!
+//! // Without a copy: whatever was done with a lent frame counts only if it was intact *afterwards*.
+//! let frame = consumer.reader().frame(id).expect("just published");
+//! frame.write_to(std::os::fd::AsFd::as_fd(&std::io::stdout()), 0..frame.info().len)?;
+//! assert!(frame.is_intact());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! What belongs here: bytes and ids, segments, wake-up. What does not: video, viewers, processes,
@@ -36,6 +44,7 @@ mod consumer;
 mod copy;
 mod error;
 mod frame;
+mod guard;
 mod layout;
 pub mod lock;
 mod memory;
@@ -55,7 +64,8 @@ pub use bell::Bell;
 pub use consumer::{Consumer, Event};
 pub use error::Error;
 pub use frame::{FrameInfo, FrameMeta};
-pub use layout::{MAX_ARENA, MIN_ARENA};
+pub use guard::survive_truncation;
+pub use layout::{MAX_ARENA, MIN_ARENA, VERSION};
 pub use notice::Notice;
 pub use offset::{Clamped, Offset, Start};
 pub use protocol::{Bounds, Gone};

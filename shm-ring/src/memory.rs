@@ -63,6 +63,20 @@ impl Mapped {
         Ok(Mapped { map, geometry })
     }
 
+    /// As [`Map::is_lost`].
+    pub fn is_lost(&self) -> bool {
+        self.map.is_lost()
+    }
+
+    /// [`Error::Truncated`] where the ring behind `fd` was cut short, seen by the map or not yet.
+    pub fn check_len(&self, fd: BorrowedFd<'_>) -> Result<(), Error> {
+        let (len, left) = (self.map.len() as u64, len_of(fd)?);
+        if self.is_lost() || left < len {
+            return Err(Error::Truncated { len, left });
+        }
+        Ok(())
+    }
+
     pub fn geometry(&self) -> &Geometry {
         &self.geometry
     }
@@ -106,7 +120,7 @@ impl Memory<META> for Mapped {
         let to = self.arena_ptr(at, bytes.len() as u64);
         // SAFETY: `arena_ptr` vouches for the range, the writer's map is writable, and no
         // reference into the arena exists anywhere.
-        unsafe { copy::copy(to, bytes.as_ptr(), bytes.len()) }
+        unsafe { copy::copy_in(to, bytes.as_ptr(), bytes.len()) }
     }
 }
 

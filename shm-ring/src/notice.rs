@@ -26,6 +26,28 @@ struct Slot<const N: usize> {
 const TRIES: usize = 32;
 
 impl<const N: usize> Notice<N> {
+    /// Elsewhere a notice is shared memory, all zero.
+    #[cfg(test)]
+    pub(crate) fn empty() -> Notice<N> {
+        let slot = || Slot {
+            stamp: AtomicU64::new(0),
+            len: AtomicU32::new(0),
+            bytes: std::array::from_fn(|_| AtomicU8::new(0)),
+        };
+        Notice {
+            word: AtomicU64::new(0),
+            slots: [slot(), slot()],
+        }
+    }
+
+    /// What is read back of a text: without control characters, cut at a character's boundary.
+    pub fn fitted(text: &str) -> String {
+        let mut fitted: String = text.chars().filter(|c| !c.is_control()).collect();
+        let end = (0..=fitted.len().min(N)).rfind(|&end| fitted.is_char_boundary(end));
+        fitted.truncate(end.unwrap_or(0));
+        fitted
+    }
+
     /// Replaces the notice. Only one thread of all processes may do so at a time. Text over `N`
     /// bytes is cut at a character's boundary.
     pub fn replace(&self, tag: u8, stamp: u64, text: &str) {
@@ -34,9 +56,7 @@ impl<const N: usize> Notice<N> {
         // that made this slot the invalid one.
         fence(Release);
         let slot = &self.slots[(generation % 2) as usize];
-        let fits = (0..=text.len().min(N)).rev();
-        let end = fits.into_iter().find(|&end| text.is_char_boundary(end));
-        let text = &text[..end.unwrap_or(0)];
+        let text = Self::fitted(text);
         slot.stamp.store(stamp, Relaxed);
         slot.len.store(text.len() as u32, Relaxed);
         for (to, from) in slot.bytes.iter().zip(text.bytes()) {
@@ -76,31 +96,20 @@ impl<const N: usize> Notice<N> {
 mod tests {
     use super::*;
 
-    fn empty<const N: usize>() -> Box<Notice<N>> {
-        let slot = || Slot {
-            stamp: AtomicU64::new(0),
-            len: AtomicU32::new(0),
-            bytes: [const { AtomicU8::new(0) }; N],
-        };
-        Box::new(Notice {
-            word: AtomicU64::new(0),
-            slots: [slot(), slot()],
-        })
-    }
-
     #[test]
     fn replaces_cuts_and_cleans() {
-        let notice = empty::<8>();
+        let notice = Notice::<8>::empty();
         assert_eq!(notice.read(), Some((0, 0, String::new())));
         notice.replace(3, 7, "no\nsig");
         assert_eq!(notice.read(), Some((3, 7, "nosig".into())));
         notice.replace(4, 8, "1234567é");
         assert_eq!(notice.read(), Some((4, 8, "1234567".into())));
+        assert_eq!(Notice::<8>::fitted("1\t234567é"), "1234567");
     }
 
     #[test]
     fn a_reader_never_sees_half_a_notice() {
-        let notice = empty::<64>();
+        let notice = Notice::<64>::empty();
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for n in 0..200_000u64 {
@@ -121,7 +130,7 @@ mod tests {
 
     #[test]
     fn hostile_lengths_and_bytes_are_no_text() {
-        let notice = empty::<4>();
+        let notice = Notice::<4>::empty();
         notice.slots[0].len.store(u32::MAX, Relaxed);
         notice.slots[0].bytes[0].store(0xff, Relaxed);
         assert_eq!(notice.read(), None);

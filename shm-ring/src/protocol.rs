@@ -3,7 +3,7 @@
 //! Two indices and one rule: **frame `id` is readable exactly while `oldest ≤ id ≤ head`**. The
 //! writer raises `oldest`, fences, overwrites, and raises `head`; a reader takes what it wants,
 //! fences, and looks at `oldest` again. All of it is here, and nothing else: it is compiled a
-//! second time by `tests/loom.rs`, with atomics that try every interleaving and every value that
+//! second time by `tests/loom`, with atomics that try every interleaving and every value that
 //! the memory model allows. So it names no map, file, clock or futex, and uses [`crate::sync`].
 //!
 //! Not here: where things lie (`layout`), what a frame's words say (`frame`), waking (`waker`).
@@ -31,10 +31,10 @@ pub(crate) struct Indices {
 /// mean something only to a reader that found `oldest ≤ id` afterwards.
 #[repr(C, align(128))]
 pub(crate) struct Descriptor<const META: usize> {
-    id: AtomicU64,
-    position: AtomicU64,
-    len: AtomicU64,
-    meta: [AtomicU64; META],
+    pub id: AtomicU64,
+    pub position: AtomicU64,
+    pub len: AtomicU64,
+    pub meta: [AtomicU64; META],
 }
 
 /// A descriptor's content.
@@ -154,7 +154,10 @@ impl Publisher {
         for id in first..=head {
             let record = memory.descriptor(id).load(id, &shape);
             match record {
-                Some(record) if record.position >= publisher.position => {
+                // The bound leaves room for years of frames below that of `load`.
+                Some(record)
+                    if record.position >= publisher.position && record.position < u64::MAX / 4 =>
+                {
                     if id >= publisher.oldest {
                         publisher.starts.push_back(record.position);
                     }
@@ -270,7 +273,11 @@ pub enum Gone {
 pub(crate) fn bounds(indices: &Indices) -> Bounds {
     let head = indices.head.0.load(Acquire); // pairs with the release store in `publish`
     // It may have risen past this head meanwhile: then nothing up to it is readable.
-    let oldest = indices.oldest.0.load(Relaxed).min(head.saturating_add(1));
+    let oldest = indices
+        .oldest
+        .0
+        .load(Relaxed)
+        .clamp(1, head.saturating_add(1));
     Bounds { oldest, head }
 }
 
@@ -279,7 +286,8 @@ pub(crate) fn find<const META: usize>(
     memory: &impl Memory<META>,
     id: u64,
 ) -> Result<Record<META>, Gone> {
-    if id == 0 || id > bounds(memory.indices()).head {
+    // Pairs with the release store in `publish`, as in `bounds`.
+    if id == 0 || id > memory.indices().head.0.load(Acquire) {
         return Err(Gone::NotYet);
     }
     let record = memory.descriptor(id).load(id, &memory.shape());
@@ -295,7 +303,9 @@ pub(crate) fn is_overwritten(indices: &Indices, id: u64) -> bool {
     // after that fence, the load after this sees `oldest` raised. An acquire load of `oldest`
     // would not do: it orders what comes after it.
     fence(Acquire);
-    indices.oldest.0.load(Relaxed) > id
+    let oldest = indices.oldest.0.load(Relaxed);
+    // 0 is no writer's: the ring was cut short, and its first page came anew.
+    oldest == 0 || oldest > id
 }
 
 #[cfg(test)]

@@ -57,6 +57,11 @@ impl Reader {
         self.memory.geometry().arena
     }
 
+    /// How many frames it can hold at most, however small.
+    pub fn descriptors(&self) -> u64 {
+        self.memory.geometry().descriptors
+    }
+
     /// Which frames are readable now.
     pub fn bounds(&self) -> Bounds {
         protocol::bounds(self.memory.indices())
@@ -93,12 +98,29 @@ impl Reader {
         Ok(stat.st_nlink == 0)
     }
 
+    /// Whether the ring was cut short from outside and this reader touched what is missing, in a
+    /// process that survives it ([`survive_truncation`](crate::survive_truncation)). Nothing will
+    /// come here any more: no frame is readable, and all else is as in an empty ring.
+    pub fn is_lost(&self) -> bool {
+        self.memory.is_lost()
+    }
+
+    /// Asks the kernel whether the ring was cut short, also if this reader did not touch what is
+    /// missing. For whoever waits in vain.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`] where it was; [`Error::Os`].
+    pub fn check_len(&self) -> Result<(), Error> {
+        self.memory.check_len(self.fd.as_fd())
+    }
+
     /// The count of changes.
     pub fn ticket(&self) -> Ticket {
         Ticket(self.memory.indices().changes())
     }
 
-    /// Waits for a change since `ticket`, at most `timeout`; a signal handler ends it, too.
+    /// Waits for a change since `ticket`, at most `timeout`; a signal handler ends it, too, and
+    /// on a ring that [is lost](Reader::is_lost) it does not wait.
     pub fn wait(&self, ticket: Ticket, timeout: Duration) {
         sys::futex_wait(&self.memory.indices().word.0, ticket.0, timeout);
     }
@@ -117,6 +139,9 @@ impl Reader {
     /// [`Gone`].
     pub fn frame(&self, id: u64) -> Result<MaybeTorn<'_>, Gone> {
         let record = protocol::find(&self.memory, id)?;
+        if self.is_lost() {
+            return Err(Gone::Overwritten); // by zeros, which passed the check for it
+        }
         Ok(MaybeTorn {
             reader: self,
             offset: record.position % self.arena(),
@@ -170,7 +195,7 @@ impl MaybeTorn<'_> {
     /// earlier shows in [`is_intact`](MaybeTorn::is_intact).
     ///
     /// # Errors
-    /// Those of `write(2)`.
+    /// Those of `write(2)`; `EFAULT` where the ring was cut short from outside.
     ///
     /// # Panics
     /// If the range is not within `0..len`.
@@ -186,7 +211,7 @@ impl MaybeTorn<'_> {
     /// back until it has asked whether it is intact.
     ///
     /// # Errors
-    /// Those of `sendmsg(2)`.
+    /// Those of `sendmsg(2)`; `EFAULT` where the ring was cut short from outside.
     ///
     /// # Panics
     /// If the range is not within `0..len`.
@@ -212,7 +237,7 @@ impl MaybeTorn<'_> {
         // SAFETY: `part` vouches for the source, `reserve` made `len` bytes of room that this
         // vector alone owns, and all of them are written before `set_len`.
         unsafe {
-            copy::copy(out.as_mut_ptr().add(filled), from, len);
+            copy::copy_out(out.as_mut_ptr().add(filled), from, len);
             out.set_len(filled + len);
         }
     }
@@ -221,7 +246,9 @@ impl MaybeTorn<'_> {
     pub fn is_intact(&self) -> bool {
         // The stress test's control: without the check it must find torn frames.
         cfg!(shm_ring_unchecked)
+            // In this order: the zeros of a lost map would pass the first check.
             || !protocol::is_overwritten(self.reader.memory.indices(), self.info.id)
+                && !self.reader.is_lost()
     }
 
     /// The bytes of a range, which must be within the frame; they are then within the map.

@@ -9,7 +9,7 @@ use raw_sync::events::{BusyEvent, EventInit, EventState};
 
 use crate::layout::{Geometry, Header, LATCH};
 use crate::sync::{Relaxed, Release, fence};
-use crate::{Error, Reader, Segment, Signal, Writer, waker};
+use crate::{Error, Reader, Segment, Signal, Writer, lock, waker};
 
 /// A ring that this process created. Dropping it removes the name.
 #[derive(Debug)]
@@ -44,6 +44,27 @@ impl Ring {
         Ok(ring)
     }
 
+    /// As [`Ring::create`], in place of what stands under the name if nobody writes it: a creator
+    /// that is killed leaves its ring behind. Readers of that one keep it, and learn that it was
+    /// removed ([`Reader::is_removed`]).
+    ///
+    /// # Errors
+    /// [`Error::WriterLives`], and those of [`Ring::create`].
+    pub fn replace(name: &str, arena: u64) -> Result<Ring, Error> {
+        match Segment::open_read_only(name) {
+            Ok(left) => {
+                let written = lock::is_locked(&left);
+                if written.map_err(|e| Error::os(format!("look who writes {name}"), e))? {
+                    return Err(Error::WriterLives);
+                }
+                Segment::remove(name)?;
+            }
+            Err(Error::NotFound { .. }) => {}
+            Err(e) => return Err(e),
+        }
+        Ring::create(name, arena)
+    }
+
     /// Lets the members of a group read the ring: mode 0640 in place of 0600. `gid` is the
     /// group's number.
     ///
@@ -51,6 +72,14 @@ impl Ring {
     /// [`Error::Os`], for instance `EPERM` for a group that the caller is not in.
     pub fn allow_group(&self, gid: u32) -> Result<(), Error> {
         self.segment.allow_group(gid)
+    }
+
+    /// As [`Segment::is_truncated`].
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub fn is_truncated(&self) -> Result<bool, Error> {
+        self.segment.is_truncated()
     }
 
     /// Bytes of the arena.

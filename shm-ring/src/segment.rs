@@ -14,12 +14,14 @@ use nix::unistd::{Gid, fchown};
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 
 use crate::Error;
+use crate::guard::Guarded;
 
 /// A segment that this process created. Dropping it removes the name, unless disowned.
 ///
 /// Its memory is reserved: no later store can run out of it (`SIGBUS`).
 pub struct Segment {
     shmem: Shmem,
+    guarded: &'static Guarded,
     /// The object by its own descriptor, so that it is reached even if the name was removed.
     file: File,
     read_only: OwnedFd,
@@ -67,8 +69,10 @@ impl Segment {
         // shared_memory keeps its descriptor to itself, so the object is opened again.
         let file = File::from(open(&path, OFlag::O_RDWR)?);
         let read_only = open(&path, OFlag::O_RDONLY)?;
+        let guarded = Guarded::new(first_byte(&shmem), shmem.len(), true);
         let segment = Segment {
             shmem,
+            guarded,
             file,
             read_only,
         };
@@ -86,7 +90,7 @@ impl Segment {
 
     /// The writable map: page-aligned, of the length asked for, alive as long as `self`.
     pub fn as_ptr(&self) -> NonNull<u8> {
-        NonNull::new(self.shmem.as_ptr()).expect("a successful mmap is never null")
+        first_byte(&self.shmem)
     }
 
     /// A descriptor that nothing can be written through; may be given to readers.
@@ -96,6 +100,16 @@ impl Segment {
 
     pub(crate) fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Whether somebody cut the object short: it is shorter than it was made, or this process
+    /// touched what is missing (and lives, by [`survive_truncation`](crate::survive_truncation)).
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub fn is_truncated(&self) -> Result<bool, Error> {
+        let left = len_of(self.file.as_fd())?;
+        Ok(self.guarded.is_lost() || left < self.shmem.len() as u64)
     }
 
     /// Lets the members of a group read the object: mode 0640 in place of 0600.
@@ -133,6 +147,7 @@ impl Segment {
     /// Unmaps the segment and forgets the rest: for a forked child that must not write it and
     /// closes all descriptors anyway. Nothing is freed, so none of the parent's pages is copied.
     pub fn abandon(self) {
+        self.guarded.release();
         // SAFETY: the map is the segment's own and whole; whoever borrowed from it is gone, and
         // `self`, which would unmap it again, is forgotten.
         let unmapped = unsafe { munmap(self.as_ptr().cast(), self.shmem.len()) };
@@ -158,6 +173,16 @@ impl Segment {
             Err(e) => Err(Error::os(format!("remove /dev/shm/{name}"), e)),
         }
     }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        self.guarded.release(); // before `shmem` unmaps
+    }
+}
+
+fn first_byte(shmem: &Shmem) -> NonNull<u8> {
+    NonNull::new(shmem.as_ptr()).expect("a successful mmap is never null")
 }
 
 /// Bytes that can still be reserved in /dev/shm.
@@ -192,6 +217,7 @@ fn open(path: &str, flags: OFlag) -> Result<OwnedFd, Error> {
 pub struct Map {
     start: NonNull<u8>,
     len: usize,
+    guarded: &'static Guarded,
 }
 
 // SAFETY: a map is an address range of the process, tied to no thread; all access to it goes
@@ -225,9 +251,11 @@ impl Map {
         // SAFETY: no address is asked for, so nothing mapped is replaced; the descriptor is open.
         let start = unsafe { mmap(None, size, protection, MapFlags::MAP_SHARED, fd, 0) }
             .map_err(|e| Error::os(format!("map {len} bytes of shared memory"), e))?;
+        let writable = protection.contains(ProtFlags::PROT_WRITE);
         Ok(Map {
             start: start.cast(),
             len,
+            guarded: Guarded::new(start.cast(), len, writable),
         })
     }
 
@@ -241,10 +269,19 @@ impl Map {
     pub fn len(&self) -> usize {
         self.len
     }
+
+    /// Whether the object was cut short from outside and this process touched what is missing:
+    /// then the map is all zeros, the object's no more, and so is all that was read from it since
+    /// it was last asked. Always false without
+    /// [`survive_truncation`](crate::survive_truncation).
+    pub fn is_lost(&self) -> bool {
+        self.guarded.is_lost()
+    }
 }
 
 impl Drop for Map {
     fn drop(&mut self) {
+        self.guarded.release();
         // SAFETY: this range was mapped by `new`, and whoever borrowed from it is gone.
         let unmapped = unsafe { munmap(self.start.cast(), self.len) };
         debug_assert!(unmapped.is_ok());

@@ -3,7 +3,7 @@
 //! Not here: who decides that (a writer, or the creator while there is none).
 
 use crate::clock::unix_ns;
-use crate::layout::Header;
+use crate::layout::{Header, Reason};
 
 /// What a ring's header says of its picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,16 @@ pub enum Signal {
 }
 
 impl Signal {
+    /// As it is called in a status: `starting`, `live`, `no-signal`, `ended`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Signal::Starting => "starting",
+            Signal::Live => "live",
+            Signal::NoSignal => "no-signal",
+            Signal::Ended => "ended",
+        }
+    }
+
     pub(crate) fn tag(self) -> u8 {
         match self {
             Signal::Starting => 0,
@@ -53,10 +63,11 @@ impl Header {
     /// Replaces the signal, where it is a change; whether it was. The caller wakes the readers.
     pub(crate) fn set_signal(&self, signal: Signal, reason: &str) -> bool {
         let now = self.signal();
-        if (now.signal, now.reason.as_str()) == (signal, reason) && now.since_ns != 0 {
+        let reason = Reason::fitted(reason);
+        if (now.signal, &now.reason) == (signal, &reason) && now.since_ns != 0 {
             return false;
         }
-        self.signal.0.replace(signal.tag(), unix_ns(), reason);
+        self.signal.0.replace(signal.tag(), unix_ns(), &reason);
         self.indices.announce();
         true
     }

@@ -1,4 +1,4 @@
-//! The atomics of the protocol, under one name: the model in `tests/loom.rs` compiles the
+//! The atomics of the protocol, under one name: the model in `tests/loom` compiles the
 //! protocol's files with its own in their place.
 //!
 //! Not for flags between a process's own threads: those are no part of the protocol.

@@ -7,7 +7,8 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::thread::JoinHandle;
 
 use crate::layout::BELL;
@@ -29,9 +30,14 @@ impl Waker {
         let thread = std::thread::Builder::new()
             .name("waker".into())
             .spawn(move || {
-                while !seen.load(Relaxed) {
+                loop {
                     std::thread::park(); // a signal before this is not lost
+                    // Asked before waking, so that what came before the end is always announced.
+                    let ended = seen.load(Acquire);
                     wake(memory.indices(), &file);
+                    if ended {
+                        return;
+                    }
                 }
             })
             .map_err(|e| Error::os("start the waker thread", e))?;
@@ -51,7 +57,7 @@ impl Waker {
 
 impl Drop for Waker {
     fn drop(&mut self) {
-        self.ended.store(true, Relaxed);
+        self.ended.store(true, Release); // after all that was to be announced
         self.signal();
         if let Some(thread) = self.thread.take() {
             // It cannot have panicked: it parks and makes two system calls.
@@ -64,7 +70,7 @@ impl Drop for Waker {
 pub(crate) fn wake(indices: &Indices, file: &File) {
     sys::futex_wake_all(&indices.word.0);
     // What is written means nothing: that the file is written to is what inotify(7) tells, and
-    // only a writer of the ring can do it. It fails only on a file that was cut short, where no
-    // bell is of use any more.
+    // only a writer of the ring can do it. Nothing that it could fail of is known, and a bell
+    // that does not ring leaves the futex.
     let _ = file.write_all_at(&[0; 4], BELL);
 }

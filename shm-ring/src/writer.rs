@@ -76,6 +76,8 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::EmptyFrame`], [`Error::FrameTooLarge`]; the ring is as before.
+    /// [`Error::Truncated`]; this writer will publish nothing any more. That needs
+    /// [`survive_truncation`](crate::survive_truncation).
     pub fn publish(&mut self, bytes: &[u8], meta: &FrameMeta) -> Result<u64, Error> {
         let len = bytes.len() as u64;
         if len == 0 {
@@ -92,6 +94,9 @@ impl Writer {
         let epoch = self.epoch;
         let meta = || words(meta, unix_ns(), epoch);
         let id = self.publisher.publish(&*self.memory, bytes, meta);
+        if self.memory.is_lost() {
+            self.memory.check_len(self.as_fd())?;
+        }
         self.waker.signal();
         self.beat();
         Ok(id)

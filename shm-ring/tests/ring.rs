@@ -1,10 +1,9 @@
-//! The ring against a plain model, against readers at full speed, and against strangers.
+//! The ring with readers at full speed, by its ways out, and against
+//! strangers. Its rules are checked in `model`, following it in `consumer.rs`.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use proptest::prelude::*;
 use shm_ring::{Error, FrameMeta, Gone, MIN_ARENA, Reader, Ring, Segment, Signal};
 
 fn name(test: &str) -> String {
@@ -26,61 +25,6 @@ fn read(reader: &Reader, id: u64) -> Result<Vec<u8>, Gone> {
     let mut bytes = Vec::new();
     frame.copy_range(0..frame.info().len, &mut bytes);
     frame.is_intact().then_some(bytes).ok_or(Gone::Overwritten)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
-
-    /// Sizes, takeovers and reads in any order: what is readable is what was published, ids go
-    /// on, and the newest frame stays readable.
-    #[test]
-    fn behaves_like_a_map_of_the_newest_frames(
-        steps in prop::collection::vec((1usize..18_000, any::<bool>()), 1..200)
-    ) {
-        let ring = Ring::create(&name("model"), MIN_ARENA).unwrap();
-        let reader = ring.reader().unwrap();
-        let mut writer = ring.writer().unwrap();
-        let mut model = BTreeMap::new();
-        let mut epoch = writer.epoch();
-        for (len, die) in steps {
-            if die {
-                drop(writer);
-                writer = ring.writer().unwrap();
-                prop_assert!(writer.epoch() > epoch);
-                epoch = writer.epoch();
-            }
-            let id = writer.next_id();
-            let bytes = body(id, len);
-            match writer.publish(&bytes, &FrameMeta { sequence: id, ..Default::default() }) {
-                Ok(published) => {
-                    prop_assert_eq!(published, id);
-                    model.insert(id, bytes);
-                }
-                Err(Error::FrameTooLarge { needed, .. }) => {
-                    prop_assert!(len as u64 > MIN_ARENA / 4);
-                    prop_assert!(needed >= 4 * len as u64);
-                    continue;
-                }
-                Err(e) => prop_assert!(false, "{e}"),
-            }
-            let bounds = reader.bounds();
-            prop_assert_eq!(bounds.head, id);
-            prop_assert!(bounds.oldest <= id);
-            for (&id, bytes) in &model {
-                if id < bounds.oldest {
-                    prop_assert_eq!(read(&reader, id), Err(Gone::Overwritten));
-                } else {
-                    prop_assert_eq!(&read(&reader, id).unwrap(), bytes);
-                    prop_assert_eq!(reader.frame(id).unwrap().info().meta.sequence, id);
-                }
-            }
-            prop_assert_eq!(read(&reader, id + 1), Err(Gone::NotYet));
-            // What is readable fills at least a quarter of the arena, once so much was written.
-            let held: usize = model.range(bounds.oldest..).map(|(_, b)| b.len()).sum();
-            let written: usize = model.values().map(Vec::len).sum();
-            prop_assert!(held >= written.min(MIN_ARENA as usize / 4));
-        }
-    }
 }
 
 #[test]
@@ -182,6 +126,51 @@ fn a_frame_goes_to_a_socket_behind_what_belongs_before_it() {
 }
 
 #[test]
+fn a_frame_goes_to_a_pipe_in_pieces_and_is_then_asked_after() {
+    use std::io::{ErrorKind, Read as _};
+    use std::os::fd::AsFd as _;
+    let ring = Ring::create(&name("pipe"), MIN_ARENA).unwrap();
+    let mut writer = ring.writer().unwrap();
+    let reader = ring.reader().unwrap();
+    let (mut from, to) = std::io::pipe().unwrap();
+    let arg = nix::fcntl::FcntlArg::F_SETPIPE_SZ(4096);
+    nix::fcntl::fcntl(&to, arg).unwrap();
+    let arg = nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK);
+    nix::fcntl::fcntl(&to, arg).unwrap();
+    let len = MIN_ARENA as usize / 4;
+    let bytes = body(1, len);
+    let id = writer.publish(&bytes, &FrameMeta::default()).unwrap();
+
+    let frame = reader.frame(id).unwrap();
+    let (mut at, mut got, mut pieces) = (0, Vec::new(), 0);
+    while at < len {
+        match frame.write_to(to.as_fd(), at..len) {
+            Ok(written) => (at, pieces) = (at + written, pieces + 1),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                let mut piece = [0; 1000];
+                let read = from.read(&mut piece).unwrap();
+                got.extend(&piece[..read]);
+            }
+            Err(e) => panic!("{e}"),
+        }
+    }
+    assert!(pieces > 1 && frame.is_intact());
+
+    // Overwritten between the first piece and the second: what was written stays, and is told.
+    let late = frame.info().id;
+    for id in 2..10 {
+        writer
+            .publish(&body(id, len), &FrameMeta::default())
+            .unwrap();
+    }
+    assert!(!frame.is_intact());
+    assert_eq!(reader.frame(late).err(), Some(Gone::Overwritten));
+    drop(to);
+    from.read_to_end(&mut got).unwrap();
+    assert_eq!(got, bytes);
+}
+
+#[test]
 fn strangers_are_refused() {
     let name = name("stranger");
     assert!(matches!(Reader::attach(&name), Err(Error::NotFound { .. })));
@@ -209,4 +198,24 @@ fn strangers_are_refused() {
             assert_eq!(read(&reader, id).unwrap(), b"new");
         }
     }
+}
+
+#[test]
+fn what_a_killed_creator_left_is_replaced_and_what_is_written_is_not() {
+    let name = name("replace");
+    let left = Ring::create(&name, MIN_ARENA).unwrap();
+    let writer = left.writer().unwrap();
+    assert!(matches!(
+        Ring::replace(&name, 2 * MIN_ARENA),
+        Err(Error::WriterLives)
+    ));
+    drop(writer);
+    let reader = Reader::attach(&name).unwrap();
+    assert!(!reader.is_removed().unwrap());
+    let ring = Ring::replace(&name, 2 * MIN_ARENA).unwrap();
+    assert!(reader.is_removed().unwrap());
+    assert_eq!(Reader::attach(&name).unwrap().arena(), 2 * MIN_ARENA);
+    drop(ring);
+    std::mem::forget(left); // as if killed
+    assert!(matches!(Reader::attach(&name), Err(Error::NotFound { .. })));
 }

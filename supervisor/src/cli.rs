@@ -2,6 +2,7 @@
 //!
 //! Not here: what a source or an address may be beyond its form (`capture`, `address`).
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -17,7 +18,8 @@ use crate::units;
     args_conflicts_with_subcommands = true,
     after_help = "Exit codes of serve: 0 stopped, 1 failed, 2 can never work as asked, 4 the name is running \
                   already, 5 the address cannot be had, 6 the input ended, 7 /dev/shm is too small.\n\
-                  Of status: 0, 3 no instance runs, 1 or 7 it cannot be read. Of watch: 0 clean, 3 something invalid received, 4 cut off, \
+                  Of status and ring: 0, 3 no instance runs, 1 or 7 it cannot be read; of ring --dump also 1 FILE cannot \
+                  be written, 2 the ring holds no MJPG. Of watch: 0 clean, 3 something invalid received, 4 cut off, \
                   5 no connection or no 200."
 )]
 pub struct Cli {
@@ -36,6 +38,8 @@ pub enum Command {
     Serve(Serve),
     /// Say how an instance does, from shared memory, even if its supervisor is stuck or gone
     Status(Status),
+    /// Show an instance's ring: its header, frames and rates; or record from it
+    Ring(Ring),
     /// Check and measure a stream; shows no picture
     Watch(Watch),
 }
@@ -64,6 +68,9 @@ pub struct Serve {
     /// Bytes of shared memory for frames, with k, M or G
     #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = units::bytes)]
     pub ring: u64,
+    /// A group, by name or number, whose members may read the ring, too; without it only this user may
+    #[arg(long, value_name = "GROUP")]
+    pub ring_group: Option<String>,
     /// Frames that a viewer may fall behind before it is put on the newest
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub lag: u64,
@@ -87,6 +94,23 @@ pub struct Status {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `seqcast ring`.
+#[derive(Debug, Args)]
+pub struct Ring {
+    /// Which instance's; without it the only one's, or a list of them
+    #[arg(long)]
+    pub name: Option<String>,
+    /// As JSON
+    #[arg(long, conflicts_with = "dump")]
+    pub json: bool,
+    /// Record frames into FILE, replacing it, from the newest on until Ctrl-C; -: standard output
+    #[arg(long, value_name = "FILE.mjpeg")]
+    pub dump: Option<PathBuf>,
+    /// Record for so long
+    #[arg(long, value_name = "S", value_parser = units::seconds, requires = "dump")]
+    pub seconds: Option<Duration>,
 }
 
 /// `seqcast watch`.

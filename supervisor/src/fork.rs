@@ -31,12 +31,11 @@ pub struct Child {
 pub fn fork(body: impl FnOnce() -> i32) -> io::Result<Child> {
     let parent = getpid();
     // Across the fork no signal may run a handler of ours in the child.
+    let mut blocked = SigSet::all();
+    // But that of a fault, which would kill (`shm_ring::survive_truncation`).
+    blocked.remove(Signal::SIGBUS);
     let mut before = SigSet::empty();
-    sigprocmask(
-        SigmaskHow::SIG_SETMASK,
-        Some(&SigSet::all()),
-        Some(&mut before),
-    )?;
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&blocked), Some(&mut before))?;
     let forked = sys::fork_process();
     if let Ok(ForkResult::Child) = forked {
         IS_WORKER.store(true, Relaxed);

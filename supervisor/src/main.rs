@@ -5,12 +5,17 @@
 
 mod address;
 mod announce;
+mod choose;
 mod cli;
 mod failure;
 mod fork;
 mod limits;
 mod output;
 mod policy;
+mod ring;
+mod ring_dump;
+mod ring_group;
+mod ring_view;
 mod serve;
 mod status;
 mod sys;
@@ -34,17 +39,24 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
-    let result = match &cli.command {
-        None => serve::run(&cli.serve),
-        Some(cli::Command::Serve(asked)) => serve::run(asked),
-        Some(cli::Command::Status(asked)) => status::run(asked),
-        Some(cli::Command::Watch(asked)) => watching::run(asked),
-    };
+    let result = run(&cli);
     let code = result.unwrap_or_else(|error| {
         complain!("{}", failure::line(&error));
         failure::code(&error)
     });
     ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+fn run(cli: &cli::Cli) -> anyhow::Result<i32> {
+    // Before anything is mapped, and before workers are forked, which inherit it.
+    shm_ring::survive_truncation()?;
+    match &cli.command {
+        None => serve::run(&cli.serve),
+        Some(cli::Command::Serve(asked)) => serve::run(asked),
+        Some(cli::Command::Status(asked)) => status::run(asked),
+        Some(cli::Command::Ring(asked)) => ring::run(asked),
+        Some(cli::Command::Watch(asked)) => watching::run(asked),
+    }
 }
 
 /// Help and version as clap prints them; a mistake in one line, like every other error.

@@ -14,7 +14,7 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitStatus, waitpid};
 use shm_ring::{Reader, Ring};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use worker::status::{Status, Worker};
 use worker::{Board, CAPTURE_CELL, Instance, Role, State, exit, title};
 
@@ -22,7 +22,7 @@ use crate::announce::{self, Announcement};
 use crate::cli;
 use crate::fork::{self, Child};
 use crate::policy::{Action, Moment, Policy, Sign};
-use crate::{address, limits, sys};
+use crate::{address, limits, ring_group, sys};
 
 /// Senders beside those that may stream, for pages, snapshots, status and refusals.
 const SPARE: usize = 4;
@@ -35,12 +35,17 @@ pub fn run(asked: &cli::Serve) -> Result<i32> {
     worker::log::init(&asked.log).map_err(crate::Usage)?;
     let (width, height) = asked.size;
     let capture = capture::Config::new(&asked.source, width, height, asked.fps, asked.quality)?;
+    let group = asked.ring_group.as_deref();
+    let gid = group.map(ring_group::resolve).transpose()?;
     let seats = usize::from(asked.clients);
     limits::allow_workers(seats + SPARE + 1)?;
     let instance = Instance::new(&asked.name)?;
     let lock = instance.lock()?;
     let listeners = address::bind(&asked.http)?;
     let ring = Ring::create(&instance.ring(), asked.ring)?;
+    if let (Some(group), Some(gid)) = (group, gid) {
+        ring_group::allow(&ring, group, gid)?;
+    }
     let board = Board::create(&instance, seats + SPARE, seats)?;
     let addresses = address::bound(&listeners);
     let shown: Vec<_> = addresses.iter().map(ToString::to_string).collect();
@@ -152,6 +157,8 @@ impl Supervisor {
                 1 => self.stop(exit::OK),
                 _ => return self.stop_at_once(),
             }
+            // Before what workers show counts, and before those who saw it themselves are buried.
+            self.check_memory();
             self.reap();
         }
     }
@@ -190,7 +197,7 @@ impl Supervisor {
             forked.push(fork::fork(|| match self.become_worker(cell) {
                 Ok(code) => code,
                 Err(e) => {
-                    tracing::error!("{} could not start: {e:#}", self.describe(cell));
+                    error!("{} could not start: {e:#}", self.describe(cell));
                     exit::FAILURE
                 }
             }));
@@ -275,6 +282,24 @@ impl Supervisor {
             let _ = bell.read(); // to count again from zero; empty is fine
         }
         Ok(())
+    }
+
+    /// Stops all if somebody cut the shared memory short: there is nothing left to serve.
+    fn check_memory(&mut self) {
+        if self.policy.stopping() {
+            return;
+        }
+        let ring = self.ring.as_ref().map(Ring::is_truncated);
+        // What cannot be asked is not known to be short.
+        let name = if let Some(Ok(true)) = ring {
+            self.sender.instance.ring()
+        } else if let Ok(true) = self.board.is_truncated() {
+            self.sender.instance.board()
+        } else {
+            return;
+        };
+        error!("/dev/shm/{name} was cut short from outside; stopping: start seqcast anew");
+        self.stop(exit::FAILURE);
     }
 
     /// Buries the dead and says what comes after them.

@@ -10,7 +10,7 @@ use worker::status::Status;
 use worker::{Board, Instance, Role, exit};
 
 use crate::output::{complain, say};
-use crate::{cli, units};
+use crate::{choose, cli, units};
 
 /// Prints an instance's status, or the list of instances where several run and none is named.
 ///
@@ -19,15 +19,15 @@ use crate::{cli, units};
 pub fn run(asked: &cli::Status) -> Result<i32> {
     let instance = match &asked.name {
         Some(name) => Instance::new(name)?,
-        None => match only(Instance::list()) {
+        None => match choose::only(Instance::list(), Instance::is_alive) {
             Ok(instance) => instance,
-            Err(several) if several.is_empty() => return Ok(none_runs("seqcast")),
             Err(several) => {
-                say!("{}", list(&several, asked.json)?);
-                return Ok(match several.iter().any(Instance::is_alive) {
-                    true => exit::OK,
-                    false => exit::NONE_RUNS,
-                });
+                return Ok(choose::list(
+                    &several,
+                    Instance::is_alive,
+                    asked.json,
+                    "status",
+                ));
             }
         },
     };
@@ -35,7 +35,7 @@ pub fn run(asked: &cli::Status) -> Result<i32> {
         .join(instance.board())
         .exists()
     {
-        return Ok(none_runs(&format!("instance named {instance}")));
+        return Ok(choose::none_runs(Some(&instance)));
     }
     let broken = || {
         format!("instance {instance} cannot be read: ask its owner, or stop it and start it anew")
@@ -58,40 +58,6 @@ pub fn run(asked: &cli::Status) -> Result<i32> {
     Ok(exit::NONE_RUNS)
 }
 
-fn none_runs(what: &str) -> i32 {
-    complain!("no {what} runs on this machine; start one with: seqcast");
-    exit::NONE_RUNS
-}
-
-/// The one instance to show: the only one, or the only living one.
-fn only(mut found: Vec<Instance>) -> Result<Instance, Vec<Instance>> {
-    let living: Vec<_> = found.iter().filter(|i| i.is_alive()).cloned().collect();
-    match (living.as_slice(), found.len()) {
-        ([one], _) => Ok(one.clone()),
-        (_, 1) => Ok(found.remove(0)),
-        _ => Err(found),
-    }
-}
-
-fn list(instances: &[Instance], json: bool) -> Result<String> {
-    let state = |i: &Instance| if i.is_alive() { "runs" } else { "gone" };
-    if json {
-        let names: Vec<_> = instances
-            .iter()
-            .map(|i| serde_json::json!({"name": i.name(), "alive": i.is_alive()}))
-            .collect();
-        return Ok(serde_json::json!({ "instances": names }).to_string());
-    }
-    let lines: Vec<_> = instances
-        .iter()
-        .map(|i| format!("{:<12} {}", i.name(), state(i)))
-        .collect();
-    Ok(format!(
-        "{}\nchoose one: seqcast status --name NAME",
-        lines.join("\n")
-    ))
-}
-
 /// The status as a person reads it at a glance.
 fn table(status: &Status) -> String {
     let mut out = String::new();
@@ -107,7 +73,7 @@ fn write_table(out: &mut String, status: &Status) -> std::fmt::Result {
     let life = match (supervisor.alive, supervisor.silent_s) {
         (false, _) => "gone".into(),
         (true, silent) if silent > 3.0 => format!("stuck for {silent:.0} s"),
-        (true, _) => format!("up {}", duration(supervisor.uptime_s)),
+        (true, _) => format!("up {}", units::show_seconds(supervisor.uptime_s)),
     };
     writeln!(
         out,
@@ -181,26 +147,4 @@ fn write_table(out: &mut String, status: &Status) -> std::fmt::Result {
 fn causes(counts: &std::collections::BTreeMap<&'static str, u64>) -> String {
     let each: Vec<_> = counts.iter().map(|(c, n)| format!("{c} {n}")).collect();
     each.join(", ")
-}
-
-fn duration(seconds: f64) -> String {
-    let s = seconds as u64;
-    match (s / 86_400, s / 3600 % 24, s / 60 % 60, s % 60) {
-        (0, 0, 0, s) => format!("{s} s"),
-        (0, 0, m, s) => format!("{m} min {s} s"),
-        (0, h, m, _) => format!("{h} h {m} min"),
-        (d, h, _, _) => format!("{d} d {h} h"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_at_a_glance() {
-        assert_eq!(duration(59.9), "59 s");
-        assert_eq!(duration(61.0), "1 min 1 s");
-        assert_eq!(duration(3600.0 * 25.0), "1 d 1 h");
-    }
 }

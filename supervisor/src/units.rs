@@ -70,6 +70,17 @@ pub fn show_bytes(bytes: u64) -> String {
     format!("{value:.1} TiB")
 }
 
+/// Seconds for a person: the two largest units.
+pub fn show_seconds(seconds: f64) -> String {
+    let s = seconds as u64;
+    match (s / 86_400, s / 3600 % 24, s / 60 % 60, s % 60) {
+        (0, 0, 0, s) => format!("{s} s"),
+        (0, 0, m, s) => format!("{m} min {s} s"),
+        (0, h, m, _) => format!("{h} h {m} min"),
+        (d, h, _, _) => format!("{d} d {h} h"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +117,8 @@ mod tests {
         assert_eq!(show_bytes(5), "5 B");
         assert_eq!(show_bytes(16 << 20), "16 MiB");
         assert_eq!(show_bytes(1_500_000), "1.4 MiB");
+        assert_eq!(show_seconds(59.9), "59 s");
+        assert_eq!(show_seconds(61.0), "1 min 1 s");
+        assert_eq!(show_seconds(3600.0 * 25.0), "1 d 1 h");
     }
 }

@@ -227,6 +227,17 @@ impl Board {
         self.head().heartbeat_ns.load(Relaxed)
     }
 
+    /// Whether somebody cut the segment short: nothing that is shown counts any more.
+    ///
+    /// # Errors
+    /// Those of [`Segment::is_truncated`].
+    pub fn is_truncated(&self) -> Result<bool, Error> {
+        Ok(match &self.memory {
+            Memory::Own(segment) => segment.is_truncated()?,
+            Memory::View(map) => map.is_lost(),
+        })
+    }
+
     /// The eventfd on which workers ring when their state changes; on the creator's board only.
     pub fn bell(&self) -> Option<&EventFd> {
         self.bell.as_ref()

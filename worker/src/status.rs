@@ -165,12 +165,7 @@ fn source(capture: &Cell<'_>, ring: &Reader) -> Source {
         format: granted.format,
         fps_set: granted.fps,
         fps_measured: fps_measured(ring),
-        state: match signal.signal {
-            Signal::Starting => "starting",
-            Signal::Live => "live",
-            Signal::NoSignal => "no-signal",
-            Signal::Ended => "ended",
-        },
+        state: signal.signal.name(),
         reason: signal.reason,
         dropped: dropped.collect(),
     }
