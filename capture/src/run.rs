@@ -24,7 +24,8 @@ const TICK: Duration = Duration::from_millis(250);
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Captures until it is told to stop (0), the source is over
-/// ([`INPUT_ENDED`](exit::INPUT_ENDED)) or the ring was cut short from outside (1). To be called in a process of its own.
+/// ([`INPUT_ENDED`](exit::INPUT_ENDED)) or the ring was cut short from outside (1). To be called in
+/// a process of its own.
 pub fn run(cfg: &Config, writer: Writer, cell: Cell<'_>) -> i32 {
     title::set(&format!("seqcast: capture {}", cfg.choice));
     let had_camera = cell.source().is_some_and(|last| last.kind == "camera");

@@ -350,7 +350,7 @@ class _Ring:
 
     def intact(self, id):
         _fence()
-        return self._oldest.value <= id
+        return 0 < self._oldest.value <= id  # 0: the ring was cut short
 
     def find(self, id):
         """The descriptor of a frame up to head, or None; only `intact` can tell if it is its."""

@@ -7,14 +7,14 @@
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use crate::{Error, FrameInfo, Gone, Offset, Reader};
+use crate::{Clamped, Error, FrameInfo, Gone, Offset, Reader};
 
 /// A silent ring is looked after so often: whether it is still the one of its name.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Frames in a row that may be found overwritten before the deadline ends the search. One is
-/// usual for whoever fell behind; a ring that anybody wrote may hold none at all, and say
-/// otherwise.
+/// Frames in a row that may be found overwritten before the ring is looked after like a silent
+/// one. One is usual for whoever fell behind; a ring that anybody wrote may hold none at all, and
+/// say otherwise.
 const TRIES: u32 = 16;
 
 /// What came.
@@ -51,7 +51,12 @@ impl Consumer {
     /// As [`Reader::attach`].
     pub fn open(name: &str, offset: Offset) -> Result<Consumer, Error> {
         let reader = Reader::attach(name)?;
-        let next = reader.locate(offset).id;
+        let start = reader.locate(offset);
+        // What was asked for by its id and is overwritten was missed.
+        let next = match (offset, start.clamped) {
+            (Offset::Id(id), Some(Clamped::Overwritten)) => id.max(1),
+            _ => start.id,
+        };
         Ok(Consumer {
             name: name.into(),
             reader,
@@ -77,7 +82,7 @@ impl Consumer {
     pub fn next(&mut self, bytes: &mut Vec<u8>, timeout: Duration) -> Result<Event, Error> {
         let deadline = Instant::now().checked_add(timeout); // None: none, within a clock's reach
         let rest = || deadline.map_or(LOOK, |at| at.saturating_duration_since(Instant::now()));
-        let mut tries = 0;
+        let mut tries = 0_u32;
         loop {
             let ticket = self.reader.ticket();
             let id = self.next;
@@ -91,11 +96,10 @@ impl Consumer {
                     // At least one further, also where a descriptor is no frame at all.
                     self.next = self.reader.bounds().oldest.max(id.saturating_add(1));
                     self.missed += self.next - id;
-                    tries += 1;
-                    if tries > TRIES && rest().is_zero() {
-                        return Ok(Event::Quiet);
+                    tries = tries.saturating_add(1);
+                    if tries <= TRIES {
+                        continue;
                     }
-                    continue;
                 }
                 Err(Gone::NotYet) => {}
             }

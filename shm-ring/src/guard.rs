@@ -71,6 +71,9 @@ impl Guarded {
     pub fn new(start: NonNull<u8>, len: usize, writable: bool) -> &'static Guarded {
         let free = entries().find(|entry| !entry.taken.swap(true, Acquire));
         let entry = free.unwrap_or_else(add);
+        // Pairs with the fence in `covers`: who sees what is stored below sees the earlier range's
+        // start gone, which the swap above saw released.
+        fence(Release);
         entry.lost.store(false, Relaxed);
         entry.len.store(len, Relaxed);
         entry.writable.store(writable, Relaxed);

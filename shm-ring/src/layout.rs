@@ -160,7 +160,8 @@ pub(crate) type Reason = Notice<160>;
 /// The part of the header that changes.
 #[repr(C)]
 pub(crate) struct Header {
-    fixed: [u8; FIXED],
+    /// Atomics, too: it is not to change, but whoever may write the ring can change it.
+    fixed: [AtomicU64; FIXED / 8],
     pub indices: Indices,
     pub epoch: AtomicU64,
     pub heartbeat_ns: AtomicU64,

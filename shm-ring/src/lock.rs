@@ -37,7 +37,40 @@ pub fn try_lock(file: impl AsFd) -> std::io::Result<bool> {
 /// # Errors
 /// Those of `fcntl(2)`.
 pub fn is_locked(file: impl AsFd) -> std::io::Result<bool> {
-    let mut asked = exclusive();
+    // Asked for reading, which only a holder is in the way of: not others who locked it for
+    // reading, as whoever may read it can.
+    let mut asked = libc::flock {
+        l_type: libc::F_RDLCK as libc::c_short,
+        ..exclusive()
+    };
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut asked))?;
     Ok(asked.l_type != libc::F_UNLCK as libc::c_short)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsRawFd as _;
+
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+
+    use super::*;
+
+    #[test]
+    fn a_holder_is_seen_and_who_locks_for_reading_is_none() {
+        let file = memfd_create("lock", MFdFlags::MFD_CLOEXEC).unwrap();
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let (reader, other) = (File::open(&path).unwrap(), File::open(&path).unwrap());
+        let shared = libc::flock {
+            l_type: libc::F_RDLCK as libc::c_short,
+            ..exclusive()
+        };
+        fcntl(&reader, FcntlArg::F_OFD_SETLK(&shared)).unwrap();
+        assert!(!is_locked(&other).unwrap());
+        drop(reader);
+        assert!(try_lock(&file).unwrap());
+        assert!(is_locked(&other).unwrap());
+        drop(file);
+        assert!(!is_locked(&other).unwrap());
+    }
 }

@@ -83,8 +83,8 @@ impl Mapped {
 
     pub fn header(&self) -> &Header {
         // SAFETY: `new` checked that the map is as long as the geometry says, more than a page;
-        // maps are page-aligned; all fields that change are atomics, and of a read-only map
-        // nothing but loads is asked.
+        // maps are page-aligned; all fields are atomics, and of a read-only map nothing but loads
+        // is asked.
         unsafe { self.map.as_ptr().cast().as_ref() }
     }
 

@@ -5,7 +5,7 @@
 //!
 //! Not for anything frequent or large: bytes are copied one by one.
 
-use crate::sync::{Acquire, AtomicU8, AtomicU32, AtomicU64, Relaxed, Release, fence};
+use crate::sync::{Acquire, AtomicU8, AtomicU32, AtomicU64, Relaxed, Release, acquire, fence};
 
 /// A replaceable notice of at most `N` bytes of text, in shared memory. All zero: no notice.
 #[repr(C)]
@@ -70,7 +70,7 @@ impl<const N: usize> Notice<N> {
     /// wrote it, control characters do not come through.
     pub fn read(&self) -> Option<(u8, u64, String)> {
         for _ in 0..TRIES {
-            let word = self.word.load(Acquire); // pairs with the release store in `replace`
+            let word = acquire(&self.word); // pairs with the release store in `replace`
             let slot = &self.slots[((word >> 8) % 2) as usize];
             let stamp = slot.stamp.load(Relaxed);
             let len = slot.len.load(Relaxed) as usize;

@@ -16,7 +16,8 @@ pub enum Offset {
     Next,
     /// The frame of this id.
     Id(u64),
-    /// The first frame that was published at this Unix time or later, nanoseconds.
+    /// The first frame that was published at this Unix time or later, nanoseconds. Found by
+    /// halving: where the clock was set back in between, it may be another.
     Time(u64),
 }
 

@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 
-use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release, fence};
+use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release, acquire, acquire32, fence};
 
 /// One index that one side stores, on a cache line of its own.
 #[repr(C, align(64))]
@@ -172,7 +172,7 @@ impl Publisher {
                 }
             }
         }
-        // Never lowered: equal, or above it after a scribble.
+        // Equal, or what a scribbler left is set right: a writer never lowered it.
         indices.oldest.0.store(publisher.oldest, Relaxed);
         Ok(publisher)
     }
@@ -244,7 +244,7 @@ impl Indices {
 
     /// The count of changes. Pairs with the release increment in `announce`.
     pub fn changes(&self) -> u32 {
-        self.word.0.load(Acquire)
+        acquire32(&self.word.0)
     }
 }
 
@@ -271,7 +271,7 @@ pub enum Gone {
 
 /// Which frames are readable now.
 pub(crate) fn bounds(indices: &Indices) -> Bounds {
-    let head = indices.head.0.load(Acquire); // pairs with the release store in `publish`
+    let head = acquire(&indices.head.0); // pairs with the release store in `publish`
     // It may have risen past this head meanwhile: then nothing up to it is readable.
     let oldest = indices
         .oldest
@@ -287,7 +287,7 @@ pub(crate) fn find<const META: usize>(
     id: u64,
 ) -> Result<Record<META>, Gone> {
     // Pairs with the release store in `publish`, as in `bounds`.
-    if id == 0 || id > memory.indices().head.0.load(Acquire) {
+    if id == 0 || id > acquire(&memory.indices().head.0) {
         return Err(Gone::NotYet);
     }
     let record = memory.descriptor(id).load(id, &memory.shape());

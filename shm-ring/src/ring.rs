@@ -3,11 +3,14 @@
 //!
 //! Not here: publishing (`writer`) and reading (`reader`).
 
+use std::fs::File;
 use std::io::Write as _;
 
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use raw_sync::events::{BusyEvent, EventInit, EventState};
 
 use crate::layout::{Geometry, Header, LATCH};
+use crate::segment::reopen;
 use crate::sync::{Relaxed, Release, fence};
 use crate::{Error, Reader, Segment, Signal, Writer, lock, waker};
 
@@ -16,6 +19,9 @@ use crate::{Error, Reader, Segment, Signal, Writer, lock, waker};
 pub struct Ring {
     segment: Segment,
     geometry: Geometry,
+    /// What a writer locks: an object without a name, so that no reader can be in its way.
+    /// Whoever may read the ring's own file could hold a read lock on that for ever.
+    lock: File,
 }
 
 impl Ring {
@@ -31,7 +37,13 @@ impl Ring {
             .reopen()?
             .write_all(&geometry.encode())
             .map_err(|e| Error::os(format!("write the header of {name}"), e))?;
-        let ring = Ring { segment, geometry };
+        let lock = memfd_create("shm-ring-writer", MFdFlags::MFD_CLOEXEC)
+            .map_err(|e| Error::os("make the writer's lock", e))?;
+        let ring = Ring {
+            segment,
+            geometry,
+            lock: lock.into(),
+        };
         // Empty is `oldest = head + 1`; Relaxed, because the latch publishes all of this.
         ring.header().indices.oldest.0.store(1, Relaxed);
         // The latch's own store is relaxed: the fence makes all before it visible to whoever
@@ -46,7 +58,7 @@ impl Ring {
 
     /// As [`Ring::create`], in place of what stands under the name if nobody writes it: a creator
     /// that is killed leaves its ring behind. Readers of that one keep it, and learn that it was
-    /// removed ([`Reader::is_removed`]).
+    /// removed ([`Reader::is_removed`]). One process at a time may do so under a name.
     ///
     /// # Errors
     /// [`Error::WriterLives`], and those of [`Ring::create`].
@@ -101,7 +113,7 @@ impl Ring {
     /// # Errors
     /// [`Error::WriterLives`], [`Error::Os`].
     pub fn writer(&self) -> Result<Writer, Error> {
-        Writer::take_over(self.segment.reopen()?)
+        Writer::take_over(self.segment.reopen()?, reopen(&self.lock)?)
     }
 
     /// Says what there is to see, on behalf of a writer that is gone. While a writer lives, only
@@ -121,7 +133,7 @@ impl Ring {
 
     fn header(&self) -> &Header {
         // SAFETY: the map is page-aligned, at least a page long, lives as long as `self`, and
-        // all fields that change are atomics.
+        // all fields are atomics.
         unsafe { self.segment.as_ptr().cast().as_ref() }
     }
 }

@@ -76,11 +76,17 @@ impl Segment {
             file,
             read_only,
         };
-        posix_fallocate(&segment.file, 0, len as libc::off_t).map_err(|e| match e {
-            Errno::ENOSPC => too_small,
-            other => Error::os(format!("reserve {len} bytes in /dev/shm/{name}"), other),
-        })?;
-        Ok(segment)
+        loop {
+            match posix_fallocate(&segment.file, 0, len as libc::off_t) {
+                Ok(()) => return Ok(segment),
+                Err(Errno::EINTR) => {} // a signal handler ran: what was reserved stays
+                Err(Errno::ENOSPC) => return Err(too_small),
+                Err(other) => {
+                    let what = format!("reserve {len} bytes in /dev/shm/{name}");
+                    return Err(Error::os(what, other));
+                }
+            }
+        }
     }
 
     /// The name as given to [`Segment::create`].
@@ -131,12 +137,7 @@ impl Segment {
     /// # Errors
     /// [`Error::Os`].
     pub fn reopen(&self) -> Result<File, Error> {
-        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(|e| Error::os(format!("open {path} for /dev/shm/{}", self.name()), e))
+        reopen(&self.file)
     }
 
     /// Leaves the name to somebody else: a forked child says this before it drops its copy.
@@ -183,6 +184,16 @@ impl Drop for Segment {
 
 fn first_byte(shmem: &Shmem) -> NonNull<u8> {
     NonNull::new(shmem.as_ptr()).expect("a successful mmap is never null")
+}
+
+/// Opens an object anew for reading and writing: an open file description of the caller's own.
+pub(crate) fn reopen(file: &File) -> Result<File, Error> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(|e| Error::os(format!("open {path} anew"), e))
 }
 
 /// Bytes that can still be reserved in /dev/shm.

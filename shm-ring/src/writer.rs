@@ -23,24 +23,28 @@ pub struct Writer {
     publisher: Publisher,
     epoch: u64,
     waker: Waker,
-    /// Holds the lock; closed, and so released, with the writer.
-    lock: Arc<File>,
+    file: Arc<File>,
+    /// Held: closed, and so released, with the writer.
+    lock: File,
 }
 
 impl Writer {
-    /// Takes over the ring in `file`, opened for reading and writing by the caller itself (a lock
-    /// on an inherited descriptor would outlive its holder).
+    /// Takes over the ring in `file`, if it gets the lock on `lock`; both opened for reading and
+    /// writing by the caller itself (a lock on an inherited descriptor would outlive its holder).
     ///
     /// # Errors
     /// [`Error::WriterLives`], [`Error::NotARing`], [`Error::Version`], [`Error::Os`].
-    pub(crate) fn take_over(file: File) -> Result<Writer, Error> {
+    pub(crate) fn take_over(file: File, lock: File) -> Result<Writer, Error> {
         let locked =
-            lock::try_lock(&file).map_err(|e| Error::os("lock the ring for writing", e))?;
+            lock::try_lock(&lock).map_err(|e| Error::os("lock the ring for writing", e))?;
         if !locked {
             return Err(Error::WriterLives);
         }
-        let lock = Arc::new(file);
-        let memory = Arc::new(Mapped::new(lock.as_fd(), Use::Writing)?);
+        // Shown to whoever does not have that lock, and no more: a reader's read lock on the
+        // ring's own file may be in the way.
+        let _ = lock::try_lock(&file);
+        let file = Arc::new(file);
+        let memory = Arc::new(Mapped::new(file.as_fd(), Use::Writing)?);
         let publisher = Publisher::resume(&*memory).map_err(|head| Error::NotARing {
             why: format!("no ring ever reached frame {head}"),
         })?;
@@ -49,12 +53,13 @@ impl Writer {
         let epoch = last.saturating_add(1).max(unix_ns() / 1_000_000_000);
         header.epoch.store(epoch, Relaxed);
         header.writer_pid.store(std::process::id(), Relaxed);
-        let waker = Waker::start(memory.clone(), lock.clone())?;
+        let waker = Waker::start(memory.clone(), file.clone())?;
         let writer = Writer {
             memory,
             publisher,
             epoch,
             waker,
+            file,
             lock,
         };
         writer.beat();
@@ -95,7 +100,7 @@ impl Writer {
         let meta = || words(meta, unix_ns(), epoch);
         let id = self.publisher.publish(&*self.memory, bytes, meta);
         if self.memory.is_lost() {
-            self.memory.check_len(self.as_fd())?;
+            self.memory.check_len(self.file.as_fd())?;
         }
         self.waker.signal();
         self.beat();
@@ -114,11 +119,9 @@ impl Writer {
         let header = self.memory.header();
         header.heartbeat_ns.store(monotonic_ns(), Relaxed);
     }
-}
 
-impl AsFd for Writer {
-    /// The descriptor that holds the lock: what must stay open for the writer to be the writer.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.lock.as_fd()
+    /// The descriptors that must stay open for the writer to be the writer.
+    pub fn fds(&self) -> [BorrowedFd<'_>; 2] {
+        [self.file.as_fd(), self.lock.as_fd()]
     }
 }

@@ -1,5 +1,5 @@
-//! The ring with readers at full speed, by its ways out, and against
-//! strangers. Its rules are checked in `model`, following it in `consumer.rs`.
+//! The ring with readers at full speed, by its ways out, and against strangers. Its rules are
+//! checked in `model`, following it in `consumer.rs`.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -197,6 +197,26 @@ fn strangers_are_refused() {
             let id = writer.publish(b"new", &FrameMeta::default()).unwrap();
             assert_eq!(read(&reader, id).unwrap(), b"new");
         }
+    }
+}
+
+#[test]
+fn a_readers_lock_is_in_no_writers_way() {
+    let name = name("read-lock");
+    let ring = Ring::create(&name, MIN_ARENA).unwrap();
+    let reader = std::fs::File::open(format!("/dev/shm/{name}")).unwrap();
+    let lock = nix::libc::flock {
+        l_type: nix::libc::F_RDLCK as nix::libc::c_short,
+        l_whence: nix::libc::SEEK_SET as nix::libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+    for _ in 0..2 {
+        let writer = ring.writer().unwrap();
+        assert!(matches!(ring.writer(), Err(Error::WriterLives)));
+        drop(writer);
     }
 }
 

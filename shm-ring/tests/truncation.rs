@@ -88,13 +88,14 @@ fn nobody_dies_of_it_and_everybody_learns_of_it() {
     // From these on a reader must see it itself: all descriptors are missing, all bytes are.
     let lost: fn(&Reader) -> bool = |reader| reader.is_lost();
     // The others may leave the newest frame where it is, or a header of zeros, without any frame.
+    // None cuts within a page of frames: what a reader takes from that page's end is zeros, unseen.
     let short: fn(&Reader) -> bool = |reader| reader.check_len().is_err();
     let cases = [
         (0, short),
         (1, short),
         (4096, lost),
         (12_288, lost),
-        (100_000, short),
+        (98_304, short),
     ];
     for (len, over) in cases.into_iter().cycle().take(50) {
         let name = name("cut");

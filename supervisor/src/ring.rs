@@ -38,7 +38,6 @@ pub fn run(asked: &cli::Ring) -> Result<i32> {
             }
         },
     };
-    shm_ring::survive_truncation()?;
     let done = match &asked.dump {
         Some(file) => ring_dump::run(&instance, file, asked.seconds),
         None => print(&instance, asked.json),

@@ -231,7 +231,7 @@ impl Supervisor {
                 let writer = ring.writer()?;
                 ring.abandon();
                 let stdin = self.capture.reads_stdin().then_some(0);
-                let keep = [writer.as_fd().as_raw_fd()];
+                let keep = writer.fds().map(|fd| fd.as_raw_fd());
                 let keep = keep.into_iter().chain(stdin).chain(bell);
                 fork::settle(&keep.collect::<Vec<_>>())?;
                 let cell = self.board.cell(cell);

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use shm_ring::{FrameMeta, MIN_ARENA, Reader, Ring, Writer};
+use shm_ring::{Error, FrameMeta, MIN_ARENA, Reader, Ring, Writer};
 
 /// Longer than anything may take that does not hang.
 const HANG: Duration = Duration::from_secs(120);
@@ -89,7 +89,13 @@ fn succeed(ring: &Ring, name: &str, writer: Writer) -> Writer {
     file.write_all_at(&(oldest + 1).to_ne_bytes(), 64).unwrap();
     let slot = 4096 + next % 64 * 128;
     file.write_all_at(&next.to_ne_bytes(), slot).unwrap();
-    ring.writer().unwrap()
+    loop {
+        match ring.writer() {
+            // What another test is just starting holds the lock, too, until it executes.
+            Err(Error::WriterLives) => std::thread::yield_now(),
+            writer => return writer.unwrap(),
+        }
+    }
 }
 
 /// A foreign reader; ended with its guard.

@@ -3,7 +3,7 @@
 //!
 //! Prints the number of executions of each check: loom 0.7 can be misled into trying one
 //! (`sync`), and then everything passes. Each fence and each order has a variant in which it is
-//! missing, which must be caught. Not here: the copies, the maps and the kernel (`tests/model.rs`
+//! missing, which must be caught. Not here: the copies, the maps and the kernel (`tests/model`
 //! and the stress program run those).
 
 #[allow(dead_code, unused_imports)]
@@ -197,6 +197,10 @@ fn main() {
     }
 
     println!("{} checks, {} executions", tally.checks, tally.executions);
+    if tally.checks == 0 {
+        println!("no check has {:?} in its name", tally.only);
+        std::process::exit(1);
+    }
     if !tally.wrong.is_empty() {
         println!("not as they must be: {:#?}", tally.wrong);
         std::process::exit(1);

@@ -25,7 +25,7 @@ pub enum Broken {
     NoReaderFence,
     /// An acquire load of `oldest` in its place.
     AcquireLoadOfOldest,
-    /// `head` is loaded relaxed.
+    /// `head` is loaded relaxed, and no fence follows.
     RelaxedLoadOfHead,
     /// The reader does not look at `oldest`.
     NoSecondCheck,
@@ -127,8 +127,6 @@ macro_rules! atomic {
                 let order = match (broken(), self.role) {
                     (Broken::NoSecondCheck, Role::Oldest) => return 1,
                     (Broken::AcquireLoadOfOldest, Role::Oldest) => Acquire,
-                    (Broken::RelaxedLoadOfHead, Role::Head) => Relaxed,
-                    (Broken::RelaxedTicket | Broken::RelaxedLoadOfNotice, Role::Other) => Relaxed,
                     _ => order,
                 };
                 self.inner.load(order)
@@ -179,6 +177,28 @@ impl AtomicU32 {
         }
         self.inner.fetch_add(value, order)
     }
+}
+
+/// As the crate's.
+pub fn acquire(atomic: &AtomicU64) -> u64 {
+    let value = atomic.load(Relaxed);
+    let relaxed = match atomic.role {
+        Role::Head => is(Broken::RelaxedLoadOfHead),
+        _ => is(Broken::RelaxedLoadOfNotice),
+    };
+    if !relaxed {
+        model::fence(Acquire);
+    }
+    value
+}
+
+/// As the crate's.
+pub fn acquire32(atomic: &AtomicU32) -> u32 {
+    let value = atomic.load(Relaxed);
+    if !is(Broken::RelaxedTicket) {
+        model::fence(Acquire);
+    }
+    value
 }
 
 pub fn fence(order: Ordering) {

@@ -177,7 +177,12 @@ impl World<'_> {
             Step::Open(which, place) => {
                 let offset = self.offset(place);
                 let consumer = Consumer::open(&self.name, offset).unwrap();
-                let next = self.start(offset).id;
+                // What was asked for by its id and is overwritten is missed, and said.
+                let start = self.start(offset);
+                let next = match (offset, start.clamped) {
+                    (Offset::Id(id), Some(Clamped::Overwritten)) => id.max(1),
+                    _ => start.id,
+                };
                 let which = usize::from(which) % self.followers.len();
                 self.followers[which] = Follower { consumer, next };
             }
