@@ -20,7 +20,7 @@ use crate::units;
                   already, 5 the address cannot be had, 6 the input ended, 7 /dev/shm is too small.\n\
                   Of status and ring: 0, 3 no instance runs, 1 or 7 it cannot be read; of ring --dump also 1 FILE cannot \
                   be written, 2 the ring holds no MJPG. Of watch: 0 clean, 3 something invalid received, 4 cut off, \
-                  5 no connection or no 200."
+                  5 no connection, no 200 or no raw frame."
 )]
 pub struct Cli {
     /// What to do; without it: serve.
@@ -117,7 +117,11 @@ pub struct Ring {
 #[derive(Debug, Args)]
 pub struct Watch {
     /// http://HOST:PORT/PATH; without a path: /stream
-    pub url: String,
+    #[arg(required_unless_present = "raw", conflicts_with = "raw")]
+    pub url: Option<String>,
+    /// Instead of a URL: a server of raw BGR frames, as in 2017
+    #[arg(long, value_name = "HOST:PORT")]
+    pub raw: Option<String>,
     /// Connections at once
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub viewers: u16,
@@ -159,5 +163,7 @@ mod tests {
         }
         assert!(Cli::try_parse_from(["seqcast", "--clients", "0"]).is_err());
         assert!(Cli::try_parse_from(["seqcast", "watch", "x", "--stall-at", "1"]).is_err());
+        assert!(Cli::try_parse_from(["seqcast", "watch", "--raw", "x:1"]).is_ok());
+        assert!(Cli::try_parse_from(["seqcast", "watch", "x", "--raw", "x:1"]).is_err());
     }
 }

@@ -22,7 +22,11 @@ pub fn run(asked: &cli::Watch) -> Result<i32> {
         duration: asked.seconds,
         stall: stall.map(|(at, duration)| watch::Stall { at, duration }),
         progress: !asked.json,
-        ..watch::Options::new(&asked.url)
+        ..match &asked.raw {
+            Some(address) => watch::Options::raw(address),
+            // Without --raw there is a URL, or clap would have said so.
+            None => watch::Options::new(asked.url.as_deref().unwrap_or_default()),
+        }
     };
     let report = watch::run(&options, || stop.load(Relaxed))?;
     if asked.json {

@@ -29,12 +29,12 @@ const BUFFER: usize = 256 * 1024;
 /// Watches the stream until [`Options::duration`] is over, `stop` returns true (asked at least
 /// every 100 ms) or every viewer has ended.
 pub fn run(options: &Options, stop: impl Fn() -> bool) -> Result<Report, Error> {
-    let target = Target::parse(&options.url)?;
+    let target = Target::parse(&options.stream)?;
     if options.viewers == 0 {
         return Err(Error::NoViewers);
     }
     let addresses = resolve(&target)?;
-    let mut watch = Watch::new(options, target.request(), addresses)?;
+    let mut watch = Watch::new(options, target.request, addresses)?;
     watch.run(options.duration, stop)?;
     Ok(watch.report())
 }
@@ -66,7 +66,8 @@ enum StallState {
 struct Watch {
     epoll: Epoll,
     start: Instant,
-    request: String,
+    /// None where the server speaks first.
+    request: Option<String>,
     addresses: Vec<SocketAddr>,
     rcvbuf: usize,
     granted_rcvbuf: usize,
@@ -78,7 +79,11 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(options: &Options, request: String, addresses: Vec<SocketAddr>) -> Result<Self, Error> {
+    fn new(
+        options: &Options,
+        request: Option<String>,
+        addresses: Vec<SocketAddr>,
+    ) -> Result<Self, Error> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(epoll_error)?;
         let mut watch = Self {
             epoll,
@@ -94,7 +99,7 @@ impl Watch {
             buffer: vec![0; BUFFER].into_boxed_slice(),
         };
         for index in 0..options.viewers {
-            let client = Client::new(watch.now());
+            let client = Client::new(&options.stream, watch.now());
             watch.clients.push(client);
             watch.connect(index, 0)?;
         }
@@ -160,8 +165,10 @@ impl Watch {
     fn ready(&mut self, index: usize) -> Result<(), Error> {
         match self.clients[index].open {
             Some((ref stream, Stage::Connecting(address))) => {
-                let asked = connection::established(stream)
-                    .and_then(|()| connection::ask(stream, &self.request));
+                let asked = connection::established(stream).and_then(|()| match &self.request {
+                    Some(request) => connection::ask(stream, request),
+                    None => Ok(()),
+                });
                 match asked {
                     Ok(()) => self.await_answer(index),
                     Err(error) => self.connect_elsewhere(index, address, &error),

@@ -1,8 +1,9 @@
-//! A light client that checks and measures MJPEG streams.
+//! A light client that checks and measures MJPEG and raw streams.
 //!
 //! [`run`] opens any number of viewers on one stream (`multipart/x-mixed-replace` of JPEGs over
-//! HTTP) in one thread around one epoll set, checks everything that arrives and keeps none of it.
-//! It is strict: it judges servers, it does not try to get a picture out of a broken one.
+//! HTTP, or the raw frames of the protocol of 2017) in one thread around one epoll set, checks
+//! everything that arrives and keeps none of it. It is strict: it judges servers, it does not try
+//! to get a picture out of a broken one.
 //!
 //! Not here: decoding or showing pictures, the command line, anything of the server.
 
@@ -11,6 +12,7 @@ mod connection;
 mod histogram;
 pub mod multipart;
 mod progress;
+pub mod raw;
 mod report;
 mod skew;
 mod tally;
@@ -23,11 +25,20 @@ use std::time::Duration;
 pub use client::run;
 pub use report::{Percentiles, Report, Viewer};
 
+/// Where a stream is, and in which protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stream {
+    /// `http://HOST[:PORT][/PATH][?QUERY]`; the path is `/stream` where none is given.
+    Http(String),
+    /// `HOST:PORT` of a server that sends raw frames to whoever connects; see [`raw`].
+    Raw(String),
+}
+
 /// What to watch, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// `http://HOST[:PORT][/PATH][?QUERY]`; the path is `/stream` where none is given.
-    pub url: String,
+    /// What all viewers connect to.
+    pub stream: Stream,
     /// Connections opened at once, at least 1.
     pub viewers: usize,
     /// How long to watch, from the first connection attempt; without it until `stop` says so.
@@ -42,10 +53,20 @@ pub struct Options {
 }
 
 impl Options {
-    /// One viewer of `url`, until stopped, with a receive buffer of 128 KiB, without progress.
+    /// One viewer of the HTTP stream at `url`, until stopped, with a receive buffer of 128 KiB,
+    /// without progress.
     pub fn new(url: impl Into<String>) -> Self {
+        Self::of(Stream::Http(url.into()))
+    }
+
+    /// The same of the raw stream at `address`.
+    pub fn raw(address: impl Into<String>) -> Self {
+        Self::of(Stream::Raw(address.into()))
+    }
+
+    fn of(stream: Stream) -> Self {
         Self {
-            url: url.into(),
+            stream,
             viewers: 1,
             duration: None,
             stall: None,
@@ -69,11 +90,11 @@ pub struct Stall {
 /// Why there is no report at all. What happens to single viewers is in the [`Report`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address is no `http://` URL.
-    #[error("{url:?} is no address of a stream: {reason}")]
-    Url {
+    /// The address is no `http://` URL, or of a raw stream no `HOST:PORT`.
+    #[error("{address:?} is no address of a stream: {reason}")]
+    Address {
         /// As given.
-        url: String,
+        address: String,
         /// What is wrong with it.
         reason: &'static str,
     },
@@ -83,7 +104,7 @@ pub enum Error {
     /// The host has no address.
     #[error("{host}: no address found: {source}")]
     Resolve {
-        /// The host part of the URL.
+        /// The host part of the address.
         host: String,
         /// What the resolver said.
         source: io::Error,
@@ -106,7 +127,7 @@ impl Error {
     /// where nothing can be connected to, 1 for what this machine refused.
     pub fn exit_code(&self) -> i32 {
         match self {
-            Self::Url { .. } | Self::NoViewers => 2,
+            Self::Address { .. } | Self::NoViewers => 2,
             Self::Resolve { .. } => 5,
             Self::Socket { .. } | Self::Epoll(_) => 1,
         }

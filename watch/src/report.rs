@@ -26,31 +26,32 @@ pub struct Report {
 /// What one viewer got.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Viewer {
-    /// Valid frames with an id.
+    /// Valid frames with an id; raw ones have theirs coded into the pixels.
     pub frames: u64,
     /// Intervals between frames, over the time from the first to the last; 0 below two frames.
     /// Like `latency_ms` and `gap_ms` of frames with an id, or, where there are none at all, of
-    /// the unnumbered parts.
+    /// the unnumbered ones.
     pub fps: f64,
     /// Ids missing between the first frame and the last.
     pub lost: u64,
     /// What was wrong, a sentence each, at most 20; `invalid_count` has them all.
     pub invalid: Vec<String>,
-    /// From the capture time that the part says to the arrival of its last byte. 0 where the
-    /// sender's clock is ahead.
+    /// From the capture time that the part says, or the pixels of a raw frame, to the arrival of
+    /// its last byte. 0 where the sender's clock is ahead.
     pub latency_ms: Percentiles,
     /// The longest time between two complete frames, or from the last one to the end of the
-    /// watch; with no frame at all, since the head of the response.
+    /// watch; with no frame at all, since the head of the response or the first header.
     pub gap_ms: f64,
     /// Bytes received, with all headers.
     pub bytes: u64,
     /// The server ended a stream that it had begun.
     pub cut: bool,
-    /// It got a 200 and a stream.
+    /// It got a 200 and a stream; of a raw one, the first header.
     pub connected: bool,
     /// All faults, also those that are not in `invalid`.
     pub invalid_count: u64,
-    /// Valid parts without an id: placeholders, or frames of a server that sends none.
+    /// Valid parts or raw frames without an id: placeholders, or those of a server that sends
+    /// none.
     pub unnumbered: u64,
     /// Of a viewer that stalled: frames captured more than 200 ms before it went on, and received
     /// after. None while there was no stall.
@@ -89,9 +90,9 @@ impl Viewer {
 }
 
 impl Report {
-    /// 0 clean, 3 anything invalid received, 4 cut off, 5 could not connect or got no 200. Of
-    /// several the first in the order 3, 4, 5. Lost frames alone are no fault: a viewer that is
-    /// too slow skips.
+    /// 0 clean, 3 anything invalid received, 4 cut off, 5 could not connect or got no 200 (of a
+    /// raw stream: no header). Of several the first in the order 3, 4, 5. Lost frames alone are no
+    /// fault: a viewer that is too slow skips.
     pub fn exit_code(&self) -> i32 {
         let any = |what: fn(&Viewer) -> bool| self.viewers.iter().any(what);
         if any(|viewer| viewer.invalid_count > 0) {

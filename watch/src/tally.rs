@@ -1,10 +1,11 @@
 //! One viewer's account: what it got, whether that was right, and when. Pure: events and arrival
 //! times in, numbers out.
 //!
-//! Not here: the framing of parts (`multipart`), sockets, the clock.
+//! Not here: the framing of parts (`multipart`) and of raw frames (`raw`), sockets, the clock.
 
 use crate::histogram::Histogram;
 use crate::multipart::{Event, decimal, lossy, values};
+use crate::raw;
 
 /// Sentences kept per viewer; more are only counted.
 const MAX_SENTENCES: usize = 20;
@@ -80,7 +81,7 @@ impl Timing {
 
 /// See the module. Starts when the viewer has its stream.
 pub struct Tally {
-    /// Valid parts with an id.
+    /// Valid parts, or raw frames, with an id.
     pub frames: u64,
     /// Valid parts without one: a placeholder, or a server that gives none.
     pub unnumbered: u64,
@@ -136,6 +137,21 @@ impl Tally {
             Event::PartEnd => self.complete(at),
             Event::Head | Event::End => None,
         }
+    }
+
+    /// Takes a frame of the raw protocol, whose last bytes were read at `at`. Returns its id where
+    /// it has one that rises.
+    pub fn raw_frame(&mut self, frame: &raw::Frame, at: Arrival) -> Option<u64> {
+        let Some(stamp) = frame.stamp else {
+            return self.count(None, None, at);
+        };
+        if let Err(fault) = self.missed(stamp.id) {
+            let (number, offset) = (frame.number, frame.offset);
+            let name = format!("frame {number} (coded {}, from byte {offset})", stamp.id);
+            self.note(format!("{name}: {fault}"));
+            return None;
+        }
+        self.count(Some(stamp.id), Some(stamp.captured_ns), at)
     }
 
     /// A fault outside of any part's content, at `offset` of the response.
@@ -219,25 +235,36 @@ impl Tally {
     fn follow(&mut self, id: u64, skipped: Option<&[u8]>) -> Option<String> {
         let text = skipped.unwrap_or_default();
         let said = decimal(text);
-        let Some(last) = self.last_id else {
+        match self.missed(id) {
             // What came before this viewer is not for it to know.
-            self.last_id = Some(id);
-            return said
+            Ok(None) => said
                 .is_none()
-                .then(|| format!("X-Seqcast-Skipped is {:?}", lossy(text)));
+                .then(|| format!("X-Seqcast-Skipped is {:?}", lossy(text))),
+            Ok(Some(missed)) => (said != Some(missed)).then(|| {
+                format!(
+                    "X-Seqcast-Skipped is {:?}, but {missed} are missing since {}",
+                    lossy(text),
+                    id - missed - 1
+                )
+            }),
+            Err(fault) => Some(fault),
+        }
+    }
+
+    /// Counts the ids between the last one and this one, and says how many, if there was a last
+    /// one. An id that does not rise is a fault, and forgotten.
+    fn missed(&mut self, id: u64) -> Result<Option<u64>, String> {
+        let Some(last) = self.last_id else {
+            self.last_id = Some(id);
+            return Ok(None);
         };
         if id <= last {
-            return Some(format!("its id does not rise, the last one was {last}"));
+            return Err(format!("its id does not rise, the last one was {last}"));
         }
         let missed = id - last - 1;
         self.last_id = Some(id);
         self.lost += missed;
-        (said != Some(missed)).then(|| {
-            format!(
-                "X-Seqcast-Skipped is {:?}, but {missed} are missing since {last}",
-                lossy(text)
-            )
-        })
+        Ok(Some(missed))
     }
 
     fn complete(&mut self, at: Arrival) -> Option<u64> {
@@ -252,6 +279,11 @@ impl Tally {
         if !valid {
             return None;
         }
+        self.count(id, captured_ns, at)
+    }
+
+    /// A valid frame is complete. Returns its id.
+    fn count(&mut self, id: Option<u64>, captured_ns: Option<u64>, at: Arrival) -> Option<u64> {
         if let (Some(stale), Some(captured_ns)) = (&mut self.stale, captured_ns)
             && captured_ns.saturating_add(STALE_NS) <= self.resumed_unix_ns
         {

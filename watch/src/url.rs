@@ -1,8 +1,9 @@
-//! The address of a stream, taken apart: only as much of RFC 3986 as a plain `http://` URL needs.
+//! The address of a stream, taken apart: only as much of RFC 3986 as a plain `http://` URL needs,
+//! and `HOST:PORT` for the raw protocol.
 //!
 //! Not here: other schemes, user names, percent-decoding (the path goes out as it was written).
 
-use crate::Error;
+use crate::{Error, Stream};
 
 /// Longest URL taken, bytes: the request must fit a fresh socket's send buffer.
 const MAX_URL: usize = 2048;
@@ -13,32 +14,24 @@ pub struct Target {
     /// For the resolver: without the brackets of an IPv6 literal.
     pub host: String,
     pub port: u16,
-    /// As written, for the `Host` header.
-    pub authority: String,
-    /// Path and query.
-    pub path: String,
+    /// Sent once connected; none where the server speaks first.
+    pub request: Option<String>,
 }
 
 impl Target {
-    pub fn parse(url: &str) -> Result<Self, Error> {
-        parse(url).map_err(|reason| Error::Url {
-            url: url.to_owned(),
+    pub fn parse(stream: &Stream) -> Result<Self, Error> {
+        let (address, parsed) = match stream {
+            Stream::Http(url) => (url, parse_url(url)),
+            Stream::Raw(address) => (address, parse_address(address)),
+        };
+        parsed.map_err(|reason| Error::Address {
+            address: address.clone(),
             reason,
         })
     }
-
-    /// HTTP/1.0, so that nobody answers with chunks.
-    pub fn request(&self) -> String {
-        format!(
-            "GET {} HTTP/1.0\r\nHost: {}\r\nUser-Agent: seqcast-watch/{}\r\nAccept: multipart/x-mixed-replace\r\n\r\n",
-            self.path,
-            self.authority,
-            env!("CARGO_PKG_VERSION"),
-        )
-    }
 }
 
-fn parse(url: &str) -> Result<Target, &'static str> {
+fn parse_url(url: &str) -> Result<Target, &'static str> {
     if url.len() > MAX_URL {
         return Err("it is longer than 2048 bytes");
     }
@@ -55,6 +48,38 @@ fn parse(url: &str) -> Result<Target, &'static str> {
     if authority.contains('@') {
         return Err("user names in an address are not supported");
     }
+    let (host, port) = host_and_port(authority)?;
+    let path = match path.as_bytes().first() {
+        None => "/stream".to_owned(),
+        Some(b'?') => format!("/{path}"),
+        Some(_) => path.to_owned(),
+    };
+    Ok(Target {
+        host: host.to_owned(),
+        port: port.unwrap_or(80),
+        request: Some(request(authority, &path)),
+    })
+}
+
+/// HTTP/1.0, so that nobody answers with chunks.
+fn request(authority: &str, path: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.0\r\nHost: {authority}\r\nUser-Agent: seqcast-watch/{}\r\nAccept: multipart/x-mixed-replace\r\n\r\n",
+        env!("CARGO_PKG_VERSION"),
+    )
+}
+
+fn parse_address(address: &str) -> Result<Target, &'static str> {
+    let (host, port) = host_and_port(address)?;
+    Ok(Target {
+        host: host.to_owned(),
+        port: port.ok_or("it must be HOST:PORT")?,
+        request: None,
+    })
+}
+
+/// Takes `HOST[:PORT]` apart, without the brackets of an IPv6 literal.
+fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), &'static str> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(literal) => {
             let (host, port) = literal
@@ -71,33 +96,33 @@ fn parse(url: &str) -> Result<Target, &'static str> {
         return Err("it names no host");
     }
     let port = match port.strip_prefix(':') {
-        None if port.is_empty() => 80,
+        None if port.is_empty() => None,
         Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => match digits.parse::<u16>() {
-            Ok(port) if port > 0 => port,
+            Ok(port) if port > 0 => Some(port),
             _ => return Err("its port is not 1 to 65535"),
         },
         _ => return Err("its port is not a number"),
     };
-    let path = match path.as_bytes().first() {
-        None => "/stream".to_owned(),
-        Some(b'?') => format!("/{path}"),
-        Some(_) => path.to_owned(),
-    };
-    Ok(Target {
-        host: host.to_owned(),
-        port,
-        authority: authority.to_owned(),
-        path,
-    })
+    Ok((host, port))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn http(url: &str) -> Result<Target, Error> {
+        Target::parse(&Stream::Http(url.to_owned()))
+    }
+
+    fn raw(address: &str) -> Result<Target, Error> {
+        Target::parse(&Stream::Raw(address.to_owned()))
+    }
+
     fn taken(url: &str) -> (String, u16, String) {
-        let target = Target::parse(url).unwrap();
-        (target.host, target.port, target.path)
+        let target = http(url).unwrap();
+        let request = target.request.unwrap();
+        let path = request.split(' ').nth(1).unwrap().to_owned();
+        (target.host, target.port, path)
     }
 
     #[test]
@@ -120,7 +145,7 @@ mod tests {
 
     #[test]
     fn keeps_the_brackets_in_the_host_header() {
-        let request = Target::parse("http://[::1]:81/x").unwrap().request();
+        let request = http("http://[::1]:81/x").unwrap().request.unwrap();
         assert!(
             request.starts_with("GET /x HTTP/1.0\r\nHost: [::1]:81\r\n"),
             "{request}"
@@ -148,8 +173,29 @@ mod tests {
             "http://cam/\r\nX: y",
             "http://camé/",
         ] {
-            let error = Target::parse(url).unwrap_err();
+            let error = http(url).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_raw_address_is_a_host_and_a_port_and_asks_for_nothing() {
+        for (address, host, port) in [("cam:8080", "cam", 8080), ("[::1]:81", "::1", 81)] {
+            let target = raw(address).unwrap();
+            assert_eq!((&*target.host, target.port), (host, port));
+            assert_eq!(target.request, None);
+        }
+        for address in [
+            "",
+            "cam",
+            "8080",
+            ":8080",
+            "cam:0",
+            "::1:8080",
+            "http://cam:80",
+            "cam:80/",
+        ] {
+            assert_eq!(raw(address).unwrap_err().exit_code(), 2, "{address}");
         }
     }
 }

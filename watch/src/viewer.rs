@@ -1,11 +1,13 @@
 //! One viewer: its connection's stage, its stream, its account. Takes bytes, reports a [`Viewer`].
 //!
-//! Not here: when to read or connect (`client`), what is right (`multipart`, `tally`).
+//! Not here: when to read or connect (`client`), what is right (`multipart`, `raw`, `tally`).
 
 use std::net::TcpStream;
 use std::time::Instant;
 
-use crate::multipart::{Event, Parser};
+use crate::Stream;
+use crate::multipart::{self, Event};
+use crate::raw;
 use crate::report::{Percentiles, Viewer, millis};
 use crate::skew::Skew;
 use crate::tally::{Arrival, Tally};
@@ -16,6 +18,30 @@ pub enum Stage {
     Connecting(usize),
     Answering,
     Streaming,
+}
+
+/// What the server sends.
+enum Parser {
+    Http(multipart::Parser),
+    Raw(raw::Parser),
+}
+
+impl Parser {
+    fn place(&self) -> String {
+        match self {
+            Self::Http(parser) => parser.place(),
+            Self::Raw(parser) => parser.place(),
+        }
+    }
+}
+
+/// Why a viewer reads no further.
+enum Over {
+    Ended,
+    /// With these words.
+    Refused(String),
+    /// The tally has the fault.
+    GivenUp,
 }
 
 /// See the module.
@@ -33,12 +59,15 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(now: Arrival) -> Self {
+    pub fn new(stream: &Stream, now: Arrival) -> Self {
         Self {
             open: None,
             deadline: Instant::now(),
             tally: Tally::new(now),
-            parser: Parser::new(),
+            parser: match stream {
+                Stream::Http(_) => Parser::Http(multipart::Parser::new()),
+                Stream::Raw(_) => Parser::Raw(raw::Parser::new()),
+            },
             bytes: 0,
             connected: false,
             cut: false,
@@ -53,32 +82,60 @@ impl Client {
     /// Takes what was read at `now`.
     pub fn received(&mut self, bytes: &[u8], now: Arrival, skew: &mut Skew) {
         self.bytes += bytes.len() as u64;
-        let mut ended = false;
-        let parsed = self.parser.push(bytes, &mut |event| {
-            match event {
-                Event::Head => {
-                    self.connected = true;
-                    self.tally = Tally::new(now);
-                    if let Some((_, stage)) = &mut self.open {
-                        *stage = Stage::Streaming;
+        let mut begin = |tally: &mut Tally| {
+            self.connected = true;
+            *tally = Tally::new(now);
+            if let Some((_, stage)) = &mut self.open {
+                *stage = Stage::Streaming;
+            }
+        };
+        let tally = &mut self.tally;
+        let over = match &mut self.parser {
+            Parser::Http(parser) => {
+                let mut ended = false;
+                let parsed = parser.push(bytes, &mut |event| {
+                    match event {
+                        Event::Head => begin(tally),
+                        Event::End => ended = true,
+                        Event::Part { .. } | Event::Body(_) | Event::PartEnd => {}
+                    }
+                    if let Some(id) = tally.event(event, now) {
+                        skew.arrived(id, now.mono_ns);
+                    }
+                });
+                match parsed {
+                    Ok(()) if ended => Some(Over::Ended),
+                    Ok(()) => None,
+                    Err(error) if error.is_refusal() => Some(Over::Refused(error.to_string())),
+                    Err(error) => {
+                        tally.fault(parser.offset(), &error);
+                        Some(Over::GivenUp)
                     }
                 }
-                Event::End => ended = true,
-                Event::Part { .. } | Event::Body(_) | Event::PartEnd => {}
             }
-            if let Some(id) = self.tally.event(event, now) {
-                skew.arrived(id, now.mono_ns);
+            Parser::Raw(parser) => {
+                let parsed = parser.push(bytes, &mut |event| match event {
+                    raw::Event::Begin => begin(tally),
+                    raw::Event::Frame(frame) => {
+                        if let Some(id) = tally.raw_frame(&frame, now) {
+                            skew.arrived(id, now.mono_ns);
+                        }
+                    }
+                });
+                parsed.err().map(|error| {
+                    tally.fault(parser.offset(), &error);
+                    Over::GivenUp
+                })
             }
-        });
-        match parsed {
-            Ok(()) if ended => self.cut("the server ended the stream", now),
-            Ok(()) => {}
-            Err(error) if error.is_refusal() => self.end(error.to_string(), now),
-            Err(error) => {
-                self.tally.fault(self.parser.offset(), &error);
+        };
+        match over {
+            Some(Over::Ended) => self.cut("the server ended the stream", now),
+            Some(Over::Refused(answer)) => self.end(answer, now),
+            Some(Over::GivenUp) => {
                 let end = "given up: what follows could not be told apart";
                 self.end(end.to_owned(), now);
             }
+            None => {}
         }
     }
 

@@ -1,7 +1,9 @@
 //! `watch::run` against servers that follow a script: what it reports, and its exit code.
 
+mod support;
+
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,30 +15,20 @@ use watch::{Options, Report, Stall};
 
 const HEAD: &str = "HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=boundarydonotcross\r\n\r\n--boundarydonotcross\r\n";
 
-/// Serves each connection, after its request, with `script`, each in a thread that ends with it.
+/// Serves each connection, after its request, with `script`.
 fn serve(
     script: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static,
 ) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let script = Arc::new(script);
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (mut stream, script) = (stream.unwrap(), script.clone());
-            thread::spawn(move || {
-                let mut request = Vec::new();
-                let mut byte = [0];
-                while !request.ends_with(b"\r\n\r\n") {
-                    stream.read_exact(&mut byte).unwrap();
-                    request.push(byte[0]);
-                }
-                assert!(request.starts_with(b"GET /stream HTTP/1.0\r\nHost: "));
-                // The viewer may leave at any time.
-                let _ = script(&mut stream);
-            });
+    support::serve(move |stream| {
+        let mut request = Vec::new();
+        let mut byte = [0];
+        while !request.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte)?;
+            request.push(byte[0]);
         }
-    });
-    address
+        assert!(request.starts_with(b"GET /stream HTTP/1.0\r\nHost: "));
+        script(stream)
+    })
 }
 
 fn options(address: SocketAddr) -> Options {

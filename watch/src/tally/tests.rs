@@ -210,6 +210,59 @@ fn foreign_times_are_taken_where_they_are_times() {
     );
 }
 
+/// The `number`th raw frame, of 3 bytes, complete at `ms`; coded: its id and when it was captured.
+fn raw_frame(tally: &mut Tally, number: u64, coded: Option<(u64, u64)>, ms: u64) -> Option<u64> {
+    let stamp = coded.map(|(id, captured_ms)| raw::Stamp {
+        id,
+        captured_ns: EPOCH + captured_ms * MS,
+    });
+    let size = raw::Size {
+        height: 1,
+        width: 1,
+        channels: 3,
+    };
+    let frame = raw::Frame {
+        number,
+        offset: (number - 1) * 11,
+        size,
+        stamp,
+    };
+    tally.raw_frame(&frame, at_ms(ms))
+}
+
+#[test]
+fn raw_frames_count_by_the_id_in_their_pixels() {
+    let mut tally = tally();
+    assert_eq!(raw_frame(&mut tally, 1, Some((10, 995)), 1000), Some(10));
+    assert_eq!(raw_frame(&mut tally, 2, Some((11, 1095)), 1100), Some(11));
+    assert_eq!(raw_frame(&mut tally, 3, Some((15, 1195)), 1200), Some(15));
+    assert_eq!((tally.frames, tally.lost, tally.invalid_count), (3, 3, 0));
+    assert_eq!(tally.fps(), 10.0);
+    let p50 = tally.latency().percentile(50.0).unwrap();
+    assert!((4950..=5050).contains(&p50), "{p50}");
+    assert_eq!(raw_frame(&mut tally, 4, Some((15, 1195)), 1201), None);
+    assert_eq!(raw_frame(&mut tally, 5, None, 1202), None);
+    assert_eq!(
+        (tally.frames, tally.unnumbered, tally.invalid_count),
+        (3, 1, 1)
+    );
+    assert_eq!(
+        tally.invalid[0],
+        "frame 4 (coded 15, from byte 33): its id does not rise, the last one was 15"
+    );
+}
+
+#[test]
+fn raw_frames_without_the_coding_are_timed_all_the_same() {
+    let mut tally = tally();
+    for number in 1..=5 {
+        assert_eq!(raw_frame(&mut tally, number, None, number * 50), None);
+    }
+    assert_eq!((tally.frames, tally.unnumbered), (0, 5));
+    assert_eq!(tally.fps(), 20.0);
+    assert_eq!(tally.latency().percentile(50.0), None);
+}
+
 #[test]
 fn frames_from_before_the_end_of_a_stall_are_stale() {
     let mut tally = tally();

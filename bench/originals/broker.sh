@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# A RabbitMQ of its own for fanout.py, with Debian's package rabbitmq-server, beside any other that
+# runs: broker.sh [PORT], 35672 without it. Takes the two ports above, too, all on 127.0.0.1. What
+# it writes is in a temporary folder. Says "ready"; Ctrl-C or SIGTERM ends it.
+set -euo pipefail
+
+port=${1:-35672}
+server=$(compgen -G '/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server' | tail -n 1) || {
+    echo "broker.sh: no RabbitMQ: install rabbitmq-server" >&2
+    exit 1
+}
+
+dir=$(mktemp -d)
+children=()
+end() {
+    # The shell script $server outlives a signal of its own; the node in it ends by one.
+    [ ! -s "$dir/pid" ] || kill "$(cat "$dir/pid")" || true
+    [ ! -s "$dir/pid" ] || wait "${children[1]}" || true
+    kill "${children[@]}" 2>/dev/null || true
+    wait
+    rm -rf "$dir"
+}
+trap end EXIT
+trap 'exit 0' INT TERM
+
+printf 'listeners.tcp.1 = 127.0.0.1:%s\nlog.console = true\n' "$port" >"$dir/rabbitmq.conf"
+echo '[].' >"$dir/plugins"
+# Not the script in /usr/sbin, which changes the user; no daemon of Erlang's but this one's.
+export HOME=$dir RABBITMQ_NODENAME=seqcast-$port@localhost RABBITMQ_DIST_PORT=$((port + 1)) \
+    ERL_EPMD_PORT=$((port + 2)) ERL_EPMD_ADDRESS=127.0.0.1 \
+    RABBITMQ_CONFIG_FILE=$dir/rabbitmq.conf RABBITMQ_CONF_ENV_FILE=/dev/null \
+    RABBITMQ_ENABLED_PLUGINS_FILE=$dir/plugins RABBITMQ_MNESIA_BASE=$dir/mnesia \
+    RABBITMQ_LOG_BASE=$dir/log RABBITMQ_PID_FILE=$dir/pid
+epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 &
+children+=($!)
+"$server" >"$dir/out" 2>&1 &
+children+=($!)
+
+until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+    kill -0 "${children[1]}" 2>/dev/null || {
+        tail -n 20 "$dir/out" >&2
+        exit 1
+    }
+    sleep 0.2
+done
+echo "ready on 127.0.0.1:$port, pid $(cat "$dir/pid")"
+wait "${children[1]}"
