@@ -9,7 +9,7 @@ use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use common::http::{Reply, Stream, connect, exchange, get, request};
-use common::{Instance, wait_for};
+use common::{Instance, MODELS, wait_for};
 use serde_json::Value;
 
 fn start(more: &[&str]) -> Instance {
@@ -70,23 +70,25 @@ fn the_boundary_comes_with_its_picture() {
 
 #[test]
 fn a_snapshot_is_newer_than_its_request() {
-    let instance = start(&[]);
-    for target in [
-        "/snapshot",
-        "/?action=snapshot",
-        "/?action=snapshot&1700000000",
-    ] {
-        let head = instance.status()["ring"]["head"].as_u64().unwrap();
-        let reply = get(instance.address(), target);
-        assert_eq!(
-            (reply.code, reply.header("content-type")),
-            (200, Some("image/jpeg"))
-        );
-        let id: u64 = reply.header("x-seqcast-frame").unwrap().parse().unwrap();
-        assert!(id > head, "{id} after {head}");
-        assert!(reply.header("x-timestamp").unwrap().contains('.'));
-        let info = picture::jpeg::check(&reply.body).unwrap();
-        assert_eq!((info.width, info.height), (320, 240));
+    for model in MODELS {
+        let instance = start(model);
+        for target in [
+            "/snapshot",
+            "/?action=snapshot",
+            "/?action=snapshot&1700000000",
+        ] {
+            let head = instance.status()["ring"]["head"].as_u64().unwrap();
+            let reply = get(instance.address(), target);
+            assert_eq!(
+                (reply.code, reply.header("content-type")),
+                (200, Some("image/jpeg"))
+            );
+            let id: u64 = reply.header("x-seqcast-frame").unwrap().parse().unwrap();
+            assert!(id > head, "{id} after {head}");
+            assert!(reply.header("x-timestamp").unwrap().contains('.'));
+            let info = picture::jpeg::check(&reply.body).unwrap();
+            assert_eq!((info.width, info.height), (320, 240));
+        }
     }
 }
 
@@ -157,66 +159,68 @@ fn the_page_loads_nothing_from_elsewhere() {
 
 #[test]
 fn what_is_no_request_is_told_so() {
-    let instance = start(&[]);
-    let at = instance.address();
-    let filler = "x".repeat(9000);
-    let lines = "A: b\r\n".repeat(65);
-    let port = at.split_once(':').unwrap().1;
-    let cases = [
-        (400, "\u{16}\u{3}\u{1} TLS?\r\n\r\n".to_owned()),
-        (400, "GET\r\n\r\n".to_owned()),
-        (400, "GET /status HTTP/1.1\r\n\r\n".to_owned()),
-        (
-            400,
-            format!("GET /status HTTP/1.1\r\nHost: {at}\r\nHost: {at}\r\n\r\n"),
-        ),
-        (400, format!("GET status HTTP/1.1\r\nHost: {at}\r\n\r\n")),
-        (404, request("GET", at, "/secret")),
-        (404, request("GET", at, "/../etc/passwd")),
-        (405, request("POST", at, "/status")),
-        (405, request("OPTIONS", at, "/stream")),
-        (421, request("GET", "evil.example", "/snapshot")),
-        (421, request("GET", &format!("evil.example:{port}"), "/")),
-        (421, request("GET", "127.0.0.1.evil.example", "/stream")),
-        (421, request("GET", at, "http://evil.example/status")),
-        (431, format!("GET /{filler}")),
-        (
-            431,
-            format!("GET / HTTP/1.1\r\nHost: {at}\r\nX: {filler}\r\n\r\n"),
-        ),
-        (431, format!("GET / HTTP/1.1\r\nHost: {at}\r\n{lines}\r\n")),
-    ];
-    for (code, bytes) in cases {
-        let reply = exchange(at, &bytes);
-        let shown = &bytes[..bytes.len().min(60)];
-        assert_eq!(reply.code, code, "{shown:?}");
-        assert_eq!(reply.header("connection"), Some("close"), "{shown:?}");
-        assert_eq!(
-            reply.header("content-length").unwrap(),
-            reply.body.len().to_string()
-        );
-        assert!(
-            reply.text().trim_end().ends_with('.'),
-            "a sentence: {}",
-            reply.text()
-        );
-        let allow = (code == 405).then_some("GET, HEAD");
-        assert_eq!(reply.header("allow"), allow, "{shown:?}");
+    for model in MODELS {
+        let instance = start(model);
+        let at = instance.address();
+        let filler = "x".repeat(9000);
+        let lines = "A: b\r\n".repeat(65);
+        let port = at.split_once(':').unwrap().1;
+        let cases = [
+            (400, "\u{16}\u{3}\u{1} TLS?\r\n\r\n".to_owned()),
+            (400, "GET\r\n\r\n".to_owned()),
+            (400, "GET /status HTTP/1.1\r\n\r\n".to_owned()),
+            (
+                400,
+                format!("GET /status HTTP/1.1\r\nHost: {at}\r\nHost: {at}\r\n\r\n"),
+            ),
+            (400, format!("GET status HTTP/1.1\r\nHost: {at}\r\n\r\n")),
+            (404, request("GET", at, "/secret")),
+            (404, request("GET", at, "/../etc/passwd")),
+            (405, request("POST", at, "/status")),
+            (405, request("OPTIONS", at, "/stream")),
+            (421, request("GET", "evil.example", "/snapshot")),
+            (421, request("GET", &format!("evil.example:{port}"), "/")),
+            (421, request("GET", "127.0.0.1.evil.example", "/stream")),
+            (421, request("GET", at, "http://evil.example/status")),
+            (431, format!("GET /{filler}")),
+            (
+                431,
+                format!("GET / HTTP/1.1\r\nHost: {at}\r\nX: {filler}\r\n\r\n"),
+            ),
+            (431, format!("GET / HTTP/1.1\r\nHost: {at}\r\n{lines}\r\n")),
+        ];
+        for (code, bytes) in cases {
+            let reply = exchange(at, &bytes);
+            let shown = &bytes[..bytes.len().min(60)];
+            assert_eq!(reply.code, code, "{shown:?}");
+            assert_eq!(reply.header("connection"), Some("close"), "{shown:?}");
+            assert_eq!(
+                reply.header("content-length").unwrap(),
+                reply.body.len().to_string()
+            );
+            assert!(
+                reply.text().trim_end().ends_with('.'),
+                "a sentence: {}",
+                reply.text()
+            );
+            let allow = (code == 405).then_some("GET, HEAD");
+            assert_eq!(reply.header("allow"), allow, "{shown:?}");
+        }
+        for host in [
+            "localhost",
+            "LOCALHOST:80",
+            "127.0.0.1",
+            "[::1]:1",
+            "camera.localhost",
+        ] {
+            assert_eq!(
+                exchange(at, request("GET", host, "/status")).code,
+                200,
+                "{host}"
+            );
+        }
+        assert_eq!(exchange(at, "GET /status HTTP/1.0\r\n\r\n").code, 200);
     }
-    for host in [
-        "localhost",
-        "LOCALHOST:80",
-        "127.0.0.1",
-        "[::1]:1",
-        "camera.localhost",
-    ] {
-        assert_eq!(
-            exchange(at, request("GET", host, "/status")).code,
-            200,
-            "{host}"
-        );
-    }
-    assert_eq!(exchange(at, "GET /status HTTP/1.0\r\n\r\n").code, 200);
 }
 
 #[test]
@@ -311,7 +315,9 @@ fn assert_form(value: &Value, fields: &[(&str, Kind)]) {
 /// Names and types are a contract with scripts; more fields may come.
 fn assert_status(status: &Value) {
     use Kind::*;
+    let models = OneOf(&["process", "thread", "multiplex"]);
     assert_form(status, &[("name", Text), ("http", Address)]);
+    assert_form(status, &[("model", models), ("viewers_per_sender", Count)]);
     assert_form(
         &status["source"],
         &[

@@ -1,11 +1,11 @@
-//! Senders killed: each takes its own viewer with it, and nobody else.
+//! Senders killed: each takes its own viewers with it, and nobody else.
 //!
 //! Not here: stopped senders and slow viewers (`stall`).
 
 mod common;
 mod exact;
 
-use common::{Watch, assert_clean, pid, signal, wait_for};
+use common::{MODELS, Watch, assert_clean, pid, signal, wait_for};
 use exact::{Exact, SMALL, start};
 use nix::sys::signal::Signal::SIGKILL;
 
@@ -51,6 +51,53 @@ fn a_killed_sender_takes_only_its_own_viewer() {
     watches.into_iter().for_each(|watch| {
         assert_clean(watch);
     });
+}
+
+#[test]
+fn a_killed_sender_of_several_takes_them_alone_and_is_succeeded() {
+    for model in &MODELS[1..] {
+        let args = [&["--clients", "5", "--lag", "100"], *model].concat();
+        let instance = start(SMALL, &args);
+        let capture = instance.capture();
+        let view = |n: usize| {
+            let url = instance.url(&format!("/stream?key=viewer-{n}"));
+            Watch::start(&url, 1, LONG, &[])
+        };
+        let sent = || instance.status()["totals"]["frames_sent"].as_u64().unwrap();
+        let watches: Vec<_> = (0..5).map(view).collect();
+        let senders = [0, 1, 2, 3, 4].map(|n| pid(&instance.viewer(&format!("viewer-{n}"))));
+        let victim = senders[0];
+        let before = sent();
+        signal(victim, SIGKILL);
+        let dead = senders.iter().filter(|&&sender| sender == victim).count();
+        let mut survivors = Vec::new();
+        for (watch, sender) in watches.into_iter().zip(senders) {
+            if sender != victim {
+                survivors.push(watch);
+                continue;
+            }
+            let (report, code) = watch.report();
+            assert_eq!(code, 4, "cut off: {report}");
+            assert_eq!(report["viewers"][0]["lost"], 0, "{report}");
+        }
+        assert_eq!(dead == 5, model[0] == "--model", "{senders:?}");
+        instance.wait_until("the places of the dead", |s| {
+            s["totals"]["viewers"] == survivors.len()
+        });
+        assert!(sent() >= before, "totals never fall");
+        survivors.extend((5..5 + dead).map(view));
+        for n in 5..5 + dead {
+            let next = instance.viewer(&format!("viewer-{n}"));
+            assert_ne!(pid(&next), victim);
+        }
+        let status = instance.status();
+        assert_eq!(status["totals"]["restarts"], 1, "{model:?}: {status}");
+        assert_eq!(status["totals"]["viewers"], 5, "{model:?}: {status}");
+        assert_eq!(instance.capture(), capture, "capture went on");
+        survivors.into_iter().for_each(|watch| {
+            assert_clean(watch);
+        });
+    }
 }
 
 #[test]

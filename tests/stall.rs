@@ -6,15 +6,15 @@
 mod common;
 mod exact;
 
-use common::{Instance, Watch, assert_clean, pid, signal, wait_for};
+use common::{Instance, MODELS, Watch, assert_clean, pid, signal, wait_for};
 use exact::{Exact, SMALL, start};
 use nix::sys::signal::Signal::{SIGCONT, SIGSTOP};
 
 const LONG: f64 = 600.0;
 const LAG: u64 = 60;
 
-fn stage() -> Instance {
-    start(SMALL, &["--lag", &LAG.to_string()])
+fn stage(model: &[&str]) -> Instance {
+    start(SMALL, &[&["--lag", &LAG.to_string()], model].concat())
 }
 
 /// Waits until so many more frames were captured; says the newest.
@@ -26,7 +26,7 @@ fn wait_frames(instance: &Instance, frames: u64) -> u64 {
 
 #[test]
 fn a_stopped_sender_stalls_only_its_viewer() {
-    let instance = stage();
+    let instance = stage(&[]);
     let others = Watch::start(&instance.url("/stream?key=other"), 4, LONG, &[]);
     let exact = Exact::start(instance.address(), "stopped", SMALL);
     let sender = instance.viewer("stopped");
@@ -57,8 +57,39 @@ fn a_stopped_sender_stalls_only_its_viewer() {
 }
 
 #[test]
+fn a_stopped_sender_of_several_stalls_them_and_nobody_who_comes() {
+    let instance = stage(&["--viewers-per-sender", "3"]);
+    let exact = Exact::start(instance.address(), "stopped", SMALL);
+    let sender = instance.viewer("stopped");
+    signal(pid(&sender), SIGSTOP);
+    // It has two slots left; others open the door.
+    let others = Watch::start(&instance.url("/stream?key=other"), 5, LONG, &[]);
+    wait_for("all six", || {
+        (instance.status()["totals"]["viewers"] == 6).then_some(())
+    });
+    let head = wait_frames(&instance, 60);
+    assert_clean(others);
+    signal(pid(&sender), SIGCONT);
+    wait_for("frames after the stop", || {
+        (exact.account().last > head).then_some(())
+    });
+    let account = exact.leave();
+    assert_eq!(account.faults, [""; 0]);
+    assert_eq!(account.ended, None, "{account:?}");
+    assert_eq!(instance.status()["totals"]["restarts"], 0);
+}
+
+#[test]
 fn a_viewer_that_stops_reading_hurts_nobody_and_resumes_fresh() {
-    let instance = stage();
+    std::thread::scope(|scope| {
+        for model in MODELS {
+            scope.spawn(move || stops_reading(model));
+        }
+    });
+}
+
+fn stops_reading(model: &[&str]) {
+    let instance = stage(model);
     let others = Watch::start(&instance.url("/stream?key=other"), 4, LONG, &[]);
     let stall = ["--stall-at", "1", "--stall-for", "10"];
     let stalling = Watch::start(&instance.url("/stream?key=stalling"), 1, LONG, &stall);
@@ -95,7 +126,7 @@ fn a_viewer_that_stops_reading_hurts_nobody_and_resumes_fresh() {
 
 #[test]
 fn when_everything_is_stopped_at_once_and_goes_on_nobody_is_blamed() {
-    let instance = stage();
+    let instance = stage(&[]);
     let exact = Exact::start(instance.address(), "exact", SMALL);
     instance.viewer("exact");
     let status = instance.status();

@@ -77,6 +77,12 @@ struct Plan {
     /// Seconds for which one of 10 viewers does not read, in a run apart; 0: no such run
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u16).range(0..=600))]
     stall: u16,
+    /// How seqcast is to divide its viewers among processes: its own --model
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// Its own --viewers-per-sender
+    #[arg(long, value_name = "K")]
+    viewers_per_sender: Option<u16>,
     /// Where the JSON goes; else it is the last line on standard output
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -111,6 +117,7 @@ fn bench(plan: &Plan) -> Result<ExitCode> {
     let machine = machine()?;
     let parts = Parts {
         seqcast: seqcast(plan)?,
+        options: plan.options(),
         material: Material::make()?,
     };
     let cells = plan.viewers.iter().map(|&n| cell(n.into(), plan, &parts));
@@ -118,6 +125,7 @@ fn bench(plan: &Plan) -> Result<ExitCode> {
     let stall = stall(plan, &parts)?;
     let report = Report {
         machine,
+        options: parts.options.clone(),
         fps: FPS,
         frame_bytes: parts.material.frame_bytes,
         seconds: plan.seconds.into(),
@@ -143,6 +151,14 @@ fn bench(plan: &Plan) -> Result<ExitCode> {
 }
 
 impl Plan {
+    /// What seqcast is started with beside what each run needs.
+    fn options(&self) -> Vec<String> {
+        let model = self.model.clone().map(|model| ["--model".into(), model]);
+        let each = self.viewers_per_sender.map(|each| each.to_string());
+        let each = each.map(|each| ["--viewers-per-sender".into(), each]);
+        model.into_iter().chain(each).flatten().collect()
+    }
+
     fn judges_all(&self) -> bool {
         self.stall > 0
             && self
@@ -227,6 +243,9 @@ mod tests {
         let bare = plan(&[]);
         assert_eq!(bare.viewers, [1, 5, 10, 20, 100]);
         assert_eq!((bare.seconds, bare.pairs, bare.stall), (10, 5, 10));
+        assert!(bare.options().is_empty());
+        let asked = plan(&["--model", "process", "--viewers-per-sender", "4"]).options();
+        assert_eq!(asked, ["--model", "process", "--viewers-per-sender", "4"]);
         assert!(Cli::try_parse_from(["fanout", "--viewers", "5,0"]).is_err());
     }
 

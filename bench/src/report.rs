@@ -64,6 +64,8 @@ pub struct Machine {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     pub machine: Machine,
+    /// What seqcast was started with beside what each run needs.
+    pub options: Vec<String>,
     pub fps: u32,
     pub frame_bytes: usize,
     pub seconds: f64,
@@ -111,7 +113,7 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "{} B at {} fps over loopback, {} pairs of {} s each; {} CPUs, Linux {}, load {:.1} before.\n\
-             CPU of all server processes a delivered frame, medians: seqcast, (a) one epoll process that only\n\
+             CPU of all server processes a delivered frame, medians: {}, (a) one epoll process that only\n\
              writes, (b) a forked process per socket that only writes.\n",
             self.frame_bytes,
             self.fps,
@@ -120,6 +122,9 @@ impl fmt::Display for Report {
             self.machine.cpus,
             self.machine.kernel,
             self.machine.load_before,
+            [&["seqcast".to_owned()], &self.options[..]]
+                .concat()
+                .join(" "),
         )?;
         writeln!(
             f,
@@ -296,6 +301,7 @@ pub(crate) mod tests {
                 kernel: "6.1".to_owned(),
                 load_before: 0.0,
             },
+            options: vec!["--model".into(), "thread".into()],
             fps: 30,
             frame_bytes: 100_000,
             seconds: 10.0,
@@ -305,6 +311,10 @@ pub(crate) mod tests {
             stall,
         };
         let text = report.to_string();
+        assert!(
+            text.contains("medians: seqcast --model thread, (a)"),
+            "{text}"
+        );
         assert!(
             text.contains("     20        68.0      30.0      60.0     2.00     1.10"),
             "{text}"

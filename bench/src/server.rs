@@ -53,6 +53,8 @@ impl fmt::Display for Kind {
 pub struct Parts {
     /// The binary `seqcast`.
     pub seqcast: PathBuf,
+    /// What it is started with beside what each run needs.
+    pub options: Vec<String>,
     /// What is sent.
     pub material: Material,
 }
@@ -81,6 +83,7 @@ pub struct Worker {
 struct Status {
     http: String,
     source: Source,
+    viewers_per_sender: usize,
     workers: Vec<Worker>,
 }
 
@@ -125,6 +128,7 @@ impl Server {
             .arg(parts.material.movie())
             .args(["--fps", &FPS.to_string(), "--http", "127.0.0.1:0"])
             .args(["--name", &name, "--log", "warn"])
+            .args(&parts.options)
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         let process = sys::stop_with_us(&mut command)
@@ -220,7 +224,7 @@ impl Drop for Server {
 impl Status {
     fn is_ready(&self, viewers: usize) -> bool {
         let idle = self.workers.iter().filter(|worker| worker.is_idle_sender());
-        self.source.state == "live" && idle.count() >= viewers
+        self.source.state == "live" && idle.count() * self.viewers_per_sender >= viewers
     }
 }
 
@@ -249,14 +253,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ready_is_a_live_source_and_a_sender_for_each_viewer() {
-        let json = r#"{"http": "127.0.0.1:1", "source": {"state": "live", "reason": ""}, "workers": [
+    fn ready_is_a_live_source_and_room_for_each_viewer() {
+        let json = r#"{"http": "127.0.0.1:1", "source": {"state": "live", "reason": ""}, "viewers_per_sender": 1, "workers": [
             {"role": "capture", "pid": 1, "state": "serving"},
             {"role": "sender", "pid": 2, "state": "idle"},
             {"role": "sender", "pid": 3, "state": "starting"}]}"#;
         let mut status: Status = serde_json::from_str(json).unwrap();
         assert!(status.is_ready(1));
         assert!(!status.is_ready(2));
+        status.viewers_per_sender = 2;
+        assert!(status.is_ready(2));
         status.source.state = "starting".into();
         assert!(!status.is_ready(1));
     }

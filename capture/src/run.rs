@@ -28,7 +28,10 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// a process of its own.
 pub fn run(cfg: &Config, writer: Writer, cell: Cell<'_>) -> i32 {
     title::set(&format!("seqcast: capture {}", cfg.choice));
-    let had_camera = cell.source().is_some_and(|last| last.kind == "camera");
+    let had_camera = cell
+        .slot()
+        .source()
+        .is_some_and(|last| last.kind == "camera");
     let mut opener = Opener::new(cfg, had_camera);
     let mut capture = Capture::new(writer, cell);
     if !had_camera {
@@ -149,7 +152,7 @@ impl<'a> Capture<'a> {
         };
         match self.writer.publish(&jpeg, &meta) {
             Ok(_) => {
-                self.cell.add_frame(jpeg.len() as u64);
+                self.cell.slot().add_frame(jpeg.len() as u64);
                 return Some((meta.width, meta.height));
             }
             Err(shm_ring::Error::FrameTooLarge { len, needed, .. }) => {
@@ -183,7 +186,7 @@ impl<'a> Capture<'a> {
     }
 
     fn dropped(&mut self, cause: DropCause, n: u64, why: &str) {
-        self.cell.add_dropped(cause, n);
+        self.cell.slot().add_dropped(cause, n);
         if self.said.insert(cause) {
             tracing::warn!(
                 "frame dropped ({}): {why}; from now on only counted",
@@ -231,7 +234,7 @@ impl<'a> Capture<'a> {
                 format: granted.format.clone(),
                 fps: granted.fps,
             };
-            self.cell.set_source(&self.shown);
+            self.cell.slot().set_source(&self.shown);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Idle senders at the door: all wait on the same listening sockets, and a connection wakes one.
+//! Senders at the door: all wait on the same listening sockets, and a connection wakes one.
 //!
 //! Not here: what happens to the connection.
 
@@ -8,14 +8,18 @@ use std::time::Duration;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-/// The listening sockets as one idle sender sees them.
+/// The listening sockets as one sender sees them, and the set in which it waits for them.
 #[derive(Debug)]
 pub(crate) struct Door<'a> {
     listeners: &'a [TcpListener],
     epoll: Epoll,
+    /// How many listeners are in the set.
+    open: usize,
 }
 
 impl<'a> Door<'a> {
+    /// A closed door.
+    ///
     /// # Errors
     /// Those of `epoll_create1(2)` and `fcntl(2)`.
     pub fn new(listeners: &'a [TcpListener]) -> io::Result<Self> {
@@ -24,28 +28,32 @@ impl<'a> Door<'a> {
             listener.set_nonblocking(true)?;
         }
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        Ok(Door { listeners, epoll })
+        Ok(Door {
+            listeners,
+            epoll,
+            open: 0,
+        })
+    }
+
+    /// The set. Events of listeners bear their index.
+    pub fn epoll(&self) -> &Epoll {
+        &self.epoll
     }
 
     /// Waits for a connection, at most `timeout`; a signal ends the wait, too. The socket comes
-    /// non-blocking. The listeners are in the epoll set only meanwhile: the kernel would give a
-    /// busy sender's place in the queue a wake-up that an idle one needs.
+    /// non-blocking. The door is open only meanwhile: the kernel would give a busy sender's place
+    /// in the queue a wake-up that an idle one needs.
     ///
     /// # Errors
     /// Those of `epoll_ctl(2)`, `epoll_wait(2)` and `accept(2)`, except where the connection was
     /// gone before it was accepted.
-    pub fn next(&self, timeout: Duration) -> io::Result<Option<(TcpStream, SocketAddr)>> {
-        let mut open = Opened {
-            door: self,
-            count: 0,
-        };
-        for (index, listener) in self.listeners.iter().enumerate() {
-            // One connection, one sender woken.
-            let events = EpollFlags::EPOLLIN | EpollFlags::EPOLLEXCLUSIVE;
-            self.epoll
-                .add(listener, EpollEvent::new(events, index as u64))?;
-            open.count += 1;
-        }
+    pub fn next(&mut self, timeout: Duration) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+        let next = self.open().and_then(|()| self.wait(timeout));
+        self.close();
+        next
+    }
+
+    fn wait(&self, timeout: Duration) -> io::Result<Option<(TcpStream, SocketAddr)>> {
         let mut ready = [EpollEvent::empty(); 8];
         let timeout = EpollTimeout::try_from(timeout).unwrap_or(EpollTimeout::ZERO);
         let count = match self.epoll.wait(&mut ready, timeout) {
@@ -54,26 +62,42 @@ impl<'a> Door<'a> {
             Err(error) => return Err(error.into()),
         };
         for event in &ready[..count] {
-            if let Some(connection) = accept(&self.listeners[event.data() as usize])? {
+            if let Some(connection) = self.accept(event.data() as usize)? {
                 return Ok(Some(connection));
             }
         }
         Ok(None)
     }
-}
 
-/// Takes the listeners out of the set again.
-struct Opened<'a> {
-    door: &'a Door<'a>,
-    count: usize,
-}
-
-impl Drop for Opened<'_> {
-    fn drop(&mut self) {
-        for listener in &self.door.listeners[..self.count] {
-            // It fails only for what is not in the set.
-            let _ = self.door.epoll.delete(listener);
+    /// Has connections wake who waits for the set, one sender each, if they do not yet.
+    ///
+    /// # Errors
+    /// Those of `epoll_ctl(2)`.
+    pub fn open(&mut self) -> io::Result<()> {
+        for (index, listener) in self.listeners.iter().enumerate().skip(self.open) {
+            let events = EpollFlags::EPOLLIN | EpollFlags::EPOLLEXCLUSIVE;
+            self.epoll
+                .add(listener, EpollEvent::new(events, index as u64))?;
+            self.open += 1;
         }
+        Ok(())
+    }
+
+    /// Leaves them to others.
+    pub fn close(&mut self) {
+        for listener in &self.listeners[..self.open] {
+            // It fails only for what is not in the set.
+            let _ = self.epoll.delete(listener);
+        }
+        self.open = 0;
+    }
+
+    /// Takes a connection from listener `index`, if one is there; the socket comes non-blocking.
+    ///
+    /// # Errors
+    /// Those of `accept(2)`, except where the connection was gone before it was accepted.
+    pub fn accept(&self, index: usize) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+        self.listeners.get(index).map_or(Ok(None), accept)
     }
 }
 
@@ -117,7 +141,7 @@ mod tests {
             TcpListener::bind("127.0.0.1:0").unwrap(),
             TcpListener::bind("127.0.0.1:0").unwrap(),
         ];
-        let doors = [
+        let mut doors = [
             Door::new(&listeners).unwrap(),
             Door::new(&listeners).unwrap(),
         ];

@@ -1,8 +1,8 @@
 //! A viewer's life: accept, speak HTTP, pace, send frames straight from the ring.
 //!
-//! [`run`] is a sender process: it waits for a connection together with its like, answers it, and
-//! waits again. One connection, one request, one process: whatever happens to a viewer happens to
-//! no other.
+//! [`run`] is a sender process. What a connection does is one machine, `connection`, which never
+//! waits: it says what it waits for. The [`Model`] is who waits: one connection after the other
+//! (`one_by_one`), a thread for each (`threads`), or one loop for all (`multiplex`).
 //!
 //! What belongs here: protocols, pacing, and the way from the ring to a socket. What does not:
 //! where frames come from (`capture`), how many senders there are and what becomes of a dead one
@@ -10,8 +10,13 @@
 //! I/O.
 
 mod accept;
+mod awaiting;
+mod blocking;
 mod connection;
+mod end;
 pub mod http;
+mod multiplex;
+mod one_by_one;
 mod pacing;
 mod peer;
 mod placeholder;
@@ -21,18 +26,35 @@ mod spell;
 mod spill;
 mod stream;
 mod sys;
+mod threads;
 
 use std::net::TcpListener;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shm_ring::Reader;
-use worker::{Board, Cell, Instance, State, exit, signals, title};
+use worker::{Board, Cell, Instance, State, exit, signals};
+
+use crate::placeholder::Easel;
+
+/// How one sender process serves its connections, of which it takes as many at once as its cell
+/// has slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Model {
+    /// One after the other: the process has one slot.
+    OneByOne,
+    /// A thread for each.
+    Threads,
+    /// One thread for all.
+    Multiplex,
+}
 
 /// What a sender is told at its start.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The instance, for the status.
     pub instance: Instance,
+    /// How it serves its connections.
+    pub model: Model,
     /// All listeners are on loopback addresses: requests for other hosts' names are refused.
     pub loopback_only: bool,
     /// Frames that a viewer may fall behind before it is put on the newest; at least 1.
@@ -41,11 +63,12 @@ pub struct Config {
     pub size: (u32, u32),
 }
 
-const IDLE_TITLE: &str = "seqcast: sender idle";
 /// The longest wait for a connection, so that the heart beats and a stop is seen.
 const DOOR: Duration = Duration::from_millis(500);
 /// After a failed accept: out of descriptors or memory, which takes time to pass.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Between two beats of the heart of a process at work.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// What one sender process works with.
 struct Sender<'a> {
@@ -53,10 +76,11 @@ struct Sender<'a> {
     ring: &'a Reader,
     board: &'a Board,
     cell: Cell<'a>,
+    easel: Easel,
 }
 
-/// Serves connections, one at a time, until SIGTERM, or until it has nothing to serve: the ring
-/// was cut short from outside. Returns the exit code.
+/// Serves connections until SIGTERM, or until it has nothing to serve: the ring was cut short
+/// from outside. Returns the exit code.
 pub fn run(
     config: &Config,
     listeners: &[TcpListener],
@@ -69,34 +93,54 @@ pub fn run(
         ring,
         board,
         cell,
+        easel: Easel::default(),
     };
-    let door = match accept::Door::new(listeners) {
-        Ok(door) => door,
-        Err(error) => {
-            tracing::error!("a sender cannot wait for connections: {error}");
-            return exit::FAILURE;
+    let served = accept::Door::new(listeners).and_then(|door| match config.model {
+        Model::OneByOne => {
+            one_by_one::run(&sender, door);
+            Ok(())
         }
-    };
-    title::set(IDLE_TITLE);
-    while !signals::stopping() && !ring.is_lost() {
-        cell.beat();
-        cell.set_state(State::Idle);
-        match door.next(DOOR) {
-            Ok(None) => {}
-            Ok(Some((socket, address))) => {
-                cell.set_state(State::Serving);
-                connection::serve(&socket, address, &sender);
-            }
-            Err(error) => {
-                tracing::warn!("a connection could not be accepted: {error}");
-                std::thread::sleep(PAUSE);
-            }
+        Model::Threads => {
+            threads::run(&sender, door);
+            Ok(())
         }
+        Model::Multiplex => multiplex::run(&sender, door),
+    });
+    if let Err(error) = served {
+        tracing::error!("a sender cannot wait for connections: {error}");
+        return exit::FAILURE;
     }
     cell.set_state(State::Draining);
     if ring.is_lost() {
         exit::FAILURE
     } else {
         exit::OK
+    }
+}
+
+impl Sender<'_> {
+    /// Whether it is to go on.
+    fn is_wanted(&self) -> bool {
+        !signals::stopping() && !self.ring.is_lost()
+    }
+}
+
+/// The process's heart, beaten by whoever leads it.
+struct Heart<'a> {
+    cell: Cell<'a>,
+    next: Instant,
+}
+
+impl<'a> Heart<'a> {
+    fn new(cell: Cell<'a>, now: Instant) -> Self {
+        Heart { cell, next: now }
+    }
+
+    /// Beats if it is time.
+    fn tick(&mut self, now: Instant) {
+        if now >= self.next {
+            self.next = now + HEARTBEAT;
+            self.cell.beat();
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! What a viewer sees while there is no picture: when one is due, what it says, and its JPEG,
-//! drawn again only when that changes.
+//! drawn again only when that changes, and once for all viewers of a process.
 //!
 //! Not here: sending it, and the picture's looks (`picture::placeholder`).
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use shm_ring::{FrameInfo, Signal, SignalState};
@@ -34,7 +35,34 @@ pub struct Placeholder {
     /// Pixels, as the last frame had them.
     size: (u32, u32),
     shown_at: Option<Instant>,
-    drawn: Option<(Text, Vec<u8>)>,
+}
+
+/// The latest drawing of a process: one takes milliseconds, and all its viewers see the same.
+#[derive(Debug, Default)]
+pub struct Easel(Mutex<Option<Drawing>>);
+
+#[derive(Debug)]
+struct Drawing {
+    size: (u32, u32),
+    text: Text,
+    /// None where it cannot be drawn.
+    jpeg: Option<Arc<[u8]>>,
+}
+
+impl Easel {
+    /// That drawing: the latest, if it is the same, or a new one.
+    fn draw(&self, size: (u32, u32), text: Text) -> Option<Arc<[u8]>> {
+        // A panic ends the process: nobody is left to find a half-made drawing.
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest
+            .as_ref()
+            .is_none_or(|drawing| (drawing.size, &drawing.text) != (size, &text))
+        {
+            let jpeg = draw(size, &text).map(Arc::from);
+            *latest = Some(Drawing { size, text, jpeg });
+        }
+        latest.as_ref()?.jpeg.clone()
+    }
 }
 
 /// What a placeholder says.
@@ -58,7 +86,6 @@ impl Placeholder {
             patience: LEAST_PATIENCE,
             size: newest.map_or(size, |info| (info.meta.width, info.meta.height)),
             shown_at: None,
-            drawn: None,
         }
     }
 
@@ -96,13 +123,9 @@ impl Placeholder {
     }
 
     /// The JPEG to show; `None` where none can be drawn.
-    pub fn show(&mut self, signal: &SignalState, now: Instant) -> Option<&[u8]> {
+    pub fn show(&mut self, signal: &SignalState, easel: &Easel, now: Instant) -> Option<Arc<[u8]>> {
         self.shown_at = Some(now);
-        let text = text(signal, self.frame_ns);
-        if self.drawn.as_ref().is_none_or(|(drawn, _)| *drawn != text) {
-            self.drawn = draw(self.size, &text).map(|jpeg| (text, jpeg));
-        }
-        self.drawn.as_ref().map(|(_, jpeg)| jpeg.as_slice())
+        easel.draw(self.size, text(signal, self.frame_ns))
     }
 }
 
@@ -172,7 +195,8 @@ mod tests {
 
     /// Shows what is due and says whether it was.
     fn due(placeholder: &mut Placeholder, signal: &SignalState, now: Instant) -> bool {
-        placeholder.is_due(signal.signal, now) && placeholder.show(signal, now).is_some()
+        let easel = Easel::default();
+        placeholder.is_due(signal.signal, now) && placeholder.show(signal, &easel, now).is_some()
     }
 
     #[test]

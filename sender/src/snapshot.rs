@@ -7,43 +7,58 @@
 use std::time::{Duration, Instant};
 
 use shm_ring::{FrameInfo, Reader, Signal};
+use worker::signals;
+
+use crate::awaiting::Await;
 
 /// How long to wait for it: twice as long as `--fps 1` takes.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The longest single wait.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// Copies the first frame that is published from now on. `go_on` is asked after each wait.
-///
-/// # Errors
-/// Why there is none, as a sentence for a person.
-pub(crate) fn take(
-    ring: &Reader,
-    mut go_on: impl FnMut() -> bool,
-) -> Result<(FrameInfo, Vec<u8>), String> {
-    let before = ring.bounds().head;
-    let deadline = Instant::now() + PATIENCE;
-    let mut jpeg = Vec::new();
-    loop {
-        let ticket = ring.ticket();
+/// A wait for the first frame that is published from now on.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    /// The newest frame at its beginning.
+    before: u64,
+    deadline: Instant,
+}
+
+/// What has come of it.
+pub(crate) enum Taken {
+    Wait(Await),
+    Frame(FrameInfo, Vec<u8>),
+    /// Why there is none, as a sentence for a person.
+    None(String),
+}
+
+impl Snapshot {
+    pub fn new(ring: &Reader, now: Instant) -> Self {
+        Snapshot {
+            before: ring.bounds().head,
+            deadline: now + PATIENCE,
+        }
+    }
+
+    /// Copies the frame if it is there.
+    pub fn step(&self, ring: &Reader, now: Instant) -> Taken {
+        let ticket = ring.ticket(); // before looking, or a change in between is slept through
         let head = ring.bounds().head;
-        if head > before
-            && let Ok(frame) = ring.frame(head)
-        {
-            jpeg.clear();
-            frame.copy_range(0..frame.info().len, &mut jpeg);
-            if frame.is_intact() {
-                return Ok((*frame.info(), jpeg));
+        if head > self.before {
+            let mut jpeg = Vec::new();
+            if let Ok(info) = ring.read(head, &mut jpeg) {
+                return Taken::Frame(info, jpeg);
             }
-            continue; // overwritten meanwhile: there is a newer one
         }
-        // Where none is coming, a process that waits for one is missing elsewhere.
+        // Where none is coming, a place that waits for one is missing elsewhere.
         let hopeless = matches!(ring.signal().signal, Signal::NoSignal | Signal::Ended);
-        let left = deadline.saturating_duration_since(Instant::now());
-        if hopeless || ring.is_lost() || left.is_zero() || !go_on() {
-            return Err(why_not(ring));
+        if hopeless || ring.is_lost() || now >= self.deadline || signals::stopping() {
+            return Taken::None(why_not(ring));
         }
-        ring.wait(ticket, left.min(SLICE));
+        if head > self.before {
+            return Taken::Wait(Await::Turn); // overwritten meanwhile: there is a newer one
+        }
+        Taken::Wait(Await::Change(ticket, self.deadline.min(now + SLICE)))
     }
 }
 

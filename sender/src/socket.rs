@@ -1,29 +1,23 @@
-//! Waiting on one connection's socket, and the short replies' way out: shell, no decisions.
-//!
-//! Nothing here waits longer than [`SLICE`] at a time, so that the caller can beat its heart and
-//! see that it is to stop.
+//! Waiting on one connection's socket: shell, no decisions.
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io;
+use std::net::TcpStream;
 use std::os::fd::AsFd as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// The longest single wait.
+/// The longest single wait of a connection for its peer, so that a stop is seen.
 pub(crate) const SLICE: Duration = Duration::from_millis(250);
 
-/// Waits for `events`, at most [`SLICE`] and not past `deadline`; a signal ends the wait, too.
+/// Waits for `events`, at most `limit`; a signal ends the wait, too.
 ///
 /// # Errors
 /// The socket's own, where the connection is broken or ended in both directions; else those of
 /// `poll(2)`.
-pub(crate) fn wait(socket: &TcpStream, events: PollFlags, deadline: Instant) -> io::Result<()> {
-    let left = deadline
-        .saturating_duration_since(Instant::now())
-        .min(SLICE);
+pub(crate) fn wait(socket: &TcpStream, events: PollFlags, limit: Duration) -> io::Result<()> {
     // Rounded up: a wait of 0 ms towards a deadline would spin.
-    let millis = left.as_micros().div_ceil(1000) as u16;
+    let millis = limit.as_micros().div_ceil(1000).min(u16::MAX.into()) as u16;
     let mut fds = [PollFd::new(socket.as_fd(), events)];
     match poll(&mut fds, PollTimeout::from(millis)) {
         Ok(_) => {}
@@ -35,10 +29,17 @@ pub(crate) fn wait(socket: &TcpStream, events: PollFlags, deadline: Instant) -> 
         .revents()
         .is_some_and(|found| found.intersects(broken))
     {
-        let error = socket.take_error()?;
-        return Err(error.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()));
+        return Err(error_of(socket));
     }
     Ok(())
+}
+
+/// Why a socket that polls as broken is so.
+pub(crate) fn error_of(socket: &TcpStream) -> io::Error {
+    match socket.take_error() {
+        Ok(Some(error)) | Err(error) => error,
+        Ok(None) => io::ErrorKind::ConnectionReset.into(),
+    }
 }
 
 /// Whether an error of a non-blocking call only says "later".
@@ -47,50 +48,4 @@ pub(crate) fn is_later(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
     )
-}
-
-/// Writes all of `bytes` before `deadline`; `go_on` is asked after each wait.
-pub(crate) fn write_all(
-    mut socket: &TcpStream,
-    mut bytes: &[u8],
-    deadline: Instant,
-    mut go_on: impl FnMut() -> bool,
-) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match socket.write(bytes) {
-            Ok(count) => bytes = &bytes[count..],
-            Err(error) if is_later(&error) => {
-                wait(socket, PollFlags::POLLOUT, deadline)?;
-                if Instant::now() >= deadline || !go_on() {
-                    return Err(io::ErrorKind::TimedOut.into());
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// Ends the sending side and reads off what the peer still sends until it ends its own: a close
-/// over unread bytes would reset the connection and take the reply with it.
-pub(crate) fn linger(mut socket: &TcpStream, deadline: Instant, mut go_on: impl FnMut() -> bool) {
-    if socket.shutdown(Shutdown::Write).is_err() {
-        return;
-    }
-    let mut scrap = [0; 4096];
-    loop {
-        match socket.read(&mut scrap) {
-            Ok(0) => return,
-            Ok(_) => {}
-            Err(error) if is_later(&error) => {
-                if wait(socket, PollFlags::POLLIN, deadline).is_err() {
-                    return;
-                }
-            }
-            Err(_) => return,
-        }
-        if Instant::now() >= deadline || !go_on() {
-            return;
-        }
-    }
 }

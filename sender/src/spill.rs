@@ -24,6 +24,11 @@ impl Spill {
         &mut self.bytes
     }
 
+    /// The buffer, for more behind what is left.
+    pub fn more(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
     /// Writes as much as `out` takes in one call, and says how much.
     ///
     /// # Errors

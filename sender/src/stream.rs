@@ -1,4 +1,5 @@
-//! A viewer's stream: the loop that takes frames from the ring to the socket.
+//! A viewer's stream: the machine that takes frames from the ring to the socket. It never waits:
+//! each step sends at most one frame and says what the next step waits for.
 //!
 //! A frame goes straight from the read-only map to the socket in one call, all but its last bytes;
 //! they, and what the socket did not take, are copied at once, and sent once all is known to be
@@ -12,25 +13,26 @@
 //! A peer that ends its own sending (`nc -N`, a proxy) still watches; one that is gone shows as
 //! an error of the next write.
 //!
-//! Not here: which frame is next (`pacing`), what a placeholder says, how parts look.
+//! Not here: which frame is next (`pacing`), what a placeholder says, how parts look, why it ended
+//! (`end`), and the waiting (`blocking`, `multiplex`).
 
-use std::convert::Infallible;
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
-use nix::poll::PollFlags;
-use shm_ring::{MaybeTorn, Ticket};
-use worker::{SkipCause, State, Viewer, signals, unix_ns};
+use shm_ring::MaybeTorn;
+use worker::{Seat, SkipCause, Slot, Viewer, signals, unix_ns};
 
 use crate::Sender;
+use crate::awaiting::Await;
+use crate::end::End;
 use crate::http::multipart::{self, FrameNumber, Part};
 use crate::http::reply;
 use crate::pacing::{Pacing, Step};
 use crate::peer::Peer;
 use crate::placeholder::Placeholder;
-use crate::socket;
+use crate::socket::{SLICE, is_later};
 use crate::spell::Spell;
 use crate::spill::Spill;
 use crate::sys;
@@ -45,63 +47,6 @@ const HELD_BACK: usize = 2;
 /// How long a stop waits for a part that is half out.
 const LAST_PART: Duration = Duration::from_millis(500);
 
-/// Why a stream ended.
-#[derive(Debug, thiserror::Error)]
-enum End {
-    #[error("left")]
-    Left,
-    #[error("was lost ({0})")]
-    Broken(io::Error),
-    #[error("stopped answering")]
-    Gone,
-    #[error("was overtaken by the writer: frame {0} went out torn")]
-    Torn(u64),
-    #[error("was ended by the stop")]
-    Stopped,
-    #[error("was ended: the ring was cut short from outside")]
-    Lost,
-}
-
-impl From<io::Error> for End {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => End::Left,
-            _ => End::Broken(error),
-        }
-    }
-}
-
-/// Serves one viewer until it leaves or the process is to stop.
-pub(crate) fn serve(socket: &TcpStream, viewer: &Viewer, sender: &Sender<'_>) {
-    let name = match &viewer.key {
-        Some(key) => format!("{} {key:?}", viewer.addr),
-        None => viewer.addr.to_string(),
-    };
-    tracing::info!("viewer {name} came");
-    sender.cell.set_viewer(Some(viewer));
-    let came = Instant::now();
-    let mut stream = Stream::new(socket, &name, sender, came);
-    let Err(end) = stream.run();
-    let missed = stream.pacing.missed(sender.ring.bounds().head);
-    if missed > 0 {
-        stream.skip(SkipCause::Slow, missed, Instant::now());
-    }
-    if let End::Torn(_) = end {
-        sender.cell.add_torn();
-    }
-    tracing::info!(
-        "viewer {name} {end} after {} s: {} frames sent{}",
-        came.elapsed().as_secs(),
-        stream.sent,
-        skips(&stream.skipped),
-    );
-    if let End::Stopped = end {
-        sender.cell.set_state(State::Draining);
-        stream.finish();
-    }
-    sender.cell.set_viewer(None);
-}
-
 /// What was skipped, for the log.
 fn skips(counts: &[u64; SkipCause::ALL.len()]) -> String {
     SkipCause::ALL
@@ -112,10 +57,13 @@ fn skips(counts: &[u64; SkipCause::ALL.len()]) -> String {
         .collect()
 }
 
-struct Stream<'a> {
-    socket: &'a TcpStream,
-    name: &'a str,
+/// A viewer with a seat.
+pub(crate) struct Stream<'a> {
+    name: String,
     sender: &'a Sender<'a>,
+    slot: &'a Slot,
+    _seat: Seat<'a>,
+    came: Instant,
     pacing: Pacing,
     placeholder: Placeholder,
     peer: Peer,
@@ -129,6 +77,12 @@ struct Stream<'a> {
     /// Nothing was unsent when the last part was out, and so nothing is: asked while the socket is
     /// warm in the cache, which costs less than before the next frame.
     drained: bool,
+    /// The socket polls writable when all is sent, not when there is room.
+    limited: bool,
+    /// Since when the viewer is waited for.
+    stalled: Option<Instant>,
+    /// Until when the stop waits for what `spill` holds.
+    closing: Option<Instant>,
     /// Skipped since the last frame that was sent.
     left_out: u64,
     /// Bytes written to the socket.
@@ -138,7 +92,20 @@ struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    fn new(socket: &'a TcpStream, name: &'a str, sender: &'a Sender<'a>, now: Instant) -> Self {
+    /// A stream that begins now and is counted in `slot`.
+    pub fn new(
+        viewer: &Viewer,
+        slot: &'a Slot,
+        seat: Seat<'a>,
+        sender: &'a Sender<'a>,
+        now: Instant,
+    ) -> Self {
+        let name = match &viewer.key {
+            Some(key) => format!("{} {key:?}", viewer.addr),
+            None => viewer.addr.to_string(),
+        };
+        tracing::info!("viewer {name} came");
+        slot.set_viewer(Some(viewer));
         let ring = sender.ring;
         let head = ring.bounds().head;
         let newest = ring.frame(head).ok().map(|frame| *frame.info());
@@ -152,9 +119,11 @@ impl<'a> Stream<'a> {
         opening.extend_from_slice(&reply::stream_head());
         opening.extend_from_slice(multipart::OPENING);
         Stream {
-            socket,
             name,
             sender,
+            slot,
+            _seat: seat,
+            came: now,
             pacing: Pacing::new(last, sender.config.lag),
             placeholder,
             peer: Peer::new(now),
@@ -164,6 +133,9 @@ impl<'a> Stream<'a> {
             spill,
             spilled_frame: None,
             drained: false,
+            limited: false,
+            stalled: None,
+            closing: None,
             left_out: 0,
             written: 0,
             sent: 0,
@@ -171,48 +143,95 @@ impl<'a> Stream<'a> {
         }
     }
 
-    fn run(&mut self) -> Result<Infallible, End> {
-        self.peer.set_up(self.socket)?;
+    /// Prepares its socket.
+    ///
+    /// # Errors
+    /// Those of `setsockopt(2)`.
+    pub fn set_up(&mut self, socket: &TcpStream) -> io::Result<()> {
+        self.peer.set_up(socket)
+    }
+
+    /// Goes on as far as it can without waiting, but for no more than one frame, so that others
+    /// have their turn.
+    ///
+    /// # Errors
+    /// How the stream ended.
+    pub fn step(&mut self, socket: &TcpStream, now: Instant) -> Result<Await, End> {
+        if let Some(since) = self.stalled.take() {
+            self.slot.add_stalled(now.saturating_duration_since(since));
+        }
+        if let Some(deadline) = self.closing {
+            return self.close(socket, deadline, now);
+        }
+        if now >= self.next_tick {
+            self.tick(socket, now)?;
+        }
+        if signals::stopping() {
+            self.limit_unsent(socket, false)?;
+            self.spill.more().extend_from_slice(multipart::CLOSING);
+            let deadline = *self.closing.insert(now + LAST_PART);
+            return self.close(socket, deadline, now);
+        }
+        let ring = self.sender.ring;
+        let mut sent = false;
         loop {
-            let now = Instant::now();
-            if now >= self.next_tick {
-                self.tick(now)?;
+            if !self.spill.is_empty() && !self.send_spill(socket)? {
+                return Ok(self.stall(now));
             }
-            if signals::stopping() {
-                return Err(End::Stopped);
-            }
-            if !self.spill.is_empty() {
-                self.send_spill()?;
-                continue;
-            }
-            let ring = self.sender.ring;
             if ring.is_lost() {
                 return Err(End::Lost);
             }
             let ticket = ring.ticket(); // before looking, or a change in between is slept through
             let bounds = ring.bounds();
-            if self.pacing.behind(bounds.head) > 0 && !self.is_drained()? {
-                self.pacing.note_unsent();
-                continue;
+            if self.pacing.behind(bounds.head) > 0 {
+                if sent {
+                    return Ok(Await::Turn);
+                }
+                if !self.is_drained(socket)? {
+                    self.pacing.note_unsent();
+                    return Ok(self.stall(now));
+                }
             }
             match self.pacing.next(bounds) {
                 Step::Send { id, skipped } => {
                     if let Some((cause, count)) = skipped {
                         self.skip(cause, count, now);
                     }
-                    self.send_frame(id, now)?;
+                    self.send_frame(socket, id, now)?;
+                    sent = true;
                 }
-                Step::Wait => self.idle(ticket, now)?,
+                Step::Wait if !self.is_placeholder_due(now) => {
+                    return Ok(Await::Change(ticket, now + FRAME_WAIT));
+                }
+                Step::Wait if !self.is_drained(socket)? => return Ok(self.stall(now)),
+                Step::Wait => self.send_placeholder(now),
             }
         }
     }
 
+    /// The last thing to be done with it: counts and says how it ended.
+    pub fn ended(&mut self, end: &End, now: Instant) {
+        let missed = self.pacing.missed(self.sender.ring.bounds().head);
+        if missed > 0 {
+            self.skip(SkipCause::Slow, missed, now);
+        }
+        if let End::Torn(_) = end {
+            self.slot.add_torn();
+        }
+        tracing::info!(
+            "viewer {} {end} after {} s: {} frames sent{}",
+            self.name,
+            now.saturating_duration_since(self.came).as_secs(),
+            self.sent,
+            skips(&self.skipped),
+        );
+    }
+
     /// Everything that wants doing once a second.
-    fn tick(&mut self, now: Instant) -> Result<(), End> {
+    fn tick(&mut self, socket: &TcpStream, now: Instant) -> Result<(), End> {
         self.next_tick = now + TICK;
-        self.sender.cell.beat();
         let head = self.sender.ring.bounds().head;
-        self.sender.cell.set_lag(self.pacing.behind(head));
+        self.slot.set_lag(self.pacing.behind(head));
         if let Some(over) = self.spell.over(now) {
             tracing::info!(
                 "viewer {} keeps up again: {} frames skipped within {:.1} s",
@@ -221,34 +240,35 @@ impl<'a> Stream<'a> {
                 over.lasted.as_secs_f64(),
             );
         }
-        if !self.peer.answers(self.socket, self.written, now)? {
+        if !self.peer.answers(socket, self.written, now)? {
             return Err(End::Gone);
         }
         Ok(())
     }
 
-    /// Whether nothing is unsent. If something is, waits a while for that to change.
-    fn is_drained(&mut self) -> Result<bool, End> {
-        let socket = self.socket.as_fd();
-        self.drained = self.drained || sys::unsent(socket)? == 0;
-        if self.drained {
-            return Ok(true);
+    /// Whether nothing is unsent. If something is, the socket polls writable once that is so.
+    fn is_drained(&mut self, socket: &TcpStream) -> io::Result<bool> {
+        self.drained = self.drained || sys::unsent(socket.as_fd())? == 0;
+        self.limit_unsent(socket, !self.drained)?;
+        Ok(self.drained)
+    }
+
+    fn limit_unsent(&mut self, socket: &TcpStream, limited: bool) -> io::Result<()> {
+        if limited != self.limited {
+            sys::set_unsent_limit(socket.as_fd(), u32::from(limited))?;
+            self.limited = limited;
         }
-        // Let it poll writable when all is sent, not when there is room.
-        sys::set_unsent_limit(socket, 1)?;
-        let waited = self.wait_writable();
-        sys::set_unsent_limit(socket, 0)?;
-        waited.map(|()| false)
+        Ok(())
     }
 
-    fn wait_writable(&self) -> Result<(), End> {
-        let began = Instant::now();
-        let waited = socket::wait(self.socket, PollFlags::POLLOUT, began + socket::SLICE);
-        self.sender.cell.add_stalled(began.elapsed());
-        Ok(waited?)
+    /// The viewer is to take something first.
+    fn stall(&mut self, now: Instant) -> Await {
+        self.stalled = Some(now);
+        Await::Writable(now + SLICE)
     }
 
-    fn send_frame(&mut self, id: u64, now: Instant) -> Result<(), End> {
+    /// Begins frame `id`; `spill` has its end.
+    fn send_frame(&mut self, socket: &TcpStream, id: u64, now: Instant) -> Result<(), End> {
         let Ok(frame) = self.sender.ring.frame(id) else {
             self.skip(SkipCause::Overwritten, 1, now);
             return Ok(());
@@ -264,9 +284,9 @@ impl<'a> Stream<'a> {
         };
         multipart::header(&part, &mut self.header);
         let most = info.len - HELD_BACK.min(info.len);
-        let written = match frame.send_to(self.socket.as_fd(), &self.header, 0..most) {
+        let written = match frame.send_to(socket.as_fd(), &self.header, 0..most) {
             Ok(written) => written,
-            Err(error) if socket::is_later(&error) => 0,
+            Err(error) if is_later(&error) => 0,
             // The kernel's word on memory that is not there.
             Err(error) if error.raw_os_error() == Some(libc::EFAULT) => return Err(End::Lost),
             Err(error) => return Err(error.into()),
@@ -287,38 +307,38 @@ impl<'a> Stream<'a> {
         self.left_out = 0;
         self.placeholder.frame(&info, now);
         self.spilled_frame = Some(info.len);
-        self.send_spill()
-    }
-
-    /// Goes on with a part that is half out.
-    fn send_spill(&mut self) -> Result<(), End> {
-        match self.spill.write_to(self.socket) {
-            Ok(written) => self.written += written as u64,
-            Err(error) if socket::is_later(&error) => return self.wait_writable(),
-            Err(error) => return Err(error.into()),
-        }
-        self.drained = self.spill.is_empty() && sys::unsent(self.socket.as_fd())? == 0;
-        if self.spill.is_empty()
-            && let Some(len) = self.spilled_frame.take()
-        {
-            self.count_frame(len);
-        }
         Ok(())
     }
 
-    /// There is no frame to send: waits for one, or shows that there is no picture.
-    fn idle(&mut self, ticket: Ticket, now: Instant) -> Result<(), End> {
-        let ring = self.sender.ring;
-        let state = ring.signal();
-        if !self.placeholder.is_due(state.signal, now) {
-            ring.wait(ticket, FRAME_WAIT);
-            return Ok(());
+    /// Goes on with a part that is half out; whether all of it is.
+    fn send_spill(&mut self, socket: &TcpStream) -> io::Result<bool> {
+        match self.spill.write_to(socket) {
+            Ok(written) => self.written += written as u64,
+            Err(error) if is_later(&error) => return Ok(false),
+            Err(error) => return Err(error),
         }
-        if !self.is_drained()? {
-            return Ok(());
+        if !self.spill.is_empty() {
+            return Ok(false);
         }
-        let Some(jpeg) = self.placeholder.show(&state, now) else {
-            return Ok(());
+        self.drained = sys::unsent(socket.as_fd())? == 0;
+        if let Some(len) = self.spilled_frame.take() {
+            self.sent += 1;
+            self.slot.add_frame(len as u64);
+        }
+        Ok(true)
+    }
+
+    fn is_placeholder_due(&self, now: Instant) -> bool {
+        let signal = self.sender.ring.signal().signal;
+        self.placeholder.is_due(signal, now)
+    }
+
+    /// Says that there is no picture; `spill` has it.
+    fn send_placeholder(&mut self, now: Instant) {
+        let state = self.sender.ring.signal();
+        let easel = &self.sender.easel;
+        let Some(jpeg) = self.placeholder.show(&state, easel, now) else {
+            return;
         };
         let part = Part {
             len: jpeg.len(),
@@ -327,38 +347,33 @@ impl<'a> Stream<'a> {
         };
         multipart::header(&part, &mut self.header);
         let rest = self.spill.refill();
-        for bytes in [self.header.as_slice(), jpeg, multipart::TRAILER] {
+        for bytes in [self.header.as_slice(), &jpeg, multipart::TRAILER] {
             rest.extend_from_slice(bytes);
         }
-        Ok(())
     }
 
     fn skip(&mut self, cause: SkipCause, count: u64, now: Instant) {
         self.left_out += count;
         self.skipped[cause as usize] += count;
-        self.sender.cell.add_skipped(cause, count);
+        self.slot.add_skipped(cause, count);
         if self.spell.skipped(count, now) {
             tracing::warn!("viewer {} misses frames: {}", self.name, cause.name());
         }
     }
 
-    fn count_frame(&mut self, len: usize) {
-        self.sent += 1;
-        self.sender.cell.add_frame(len as u64);
-    }
-
     /// Ends the stream as a whole, if the viewer takes it in time.
-    fn finish(&mut self) {
-        let deadline = Instant::now() + LAST_PART;
-        while !self.spill.is_empty() {
-            if self.send_spill().is_err() || Instant::now() >= deadline {
-                return;
-            }
+    fn close(&mut self, socket: &TcpStream, deadline: Instant, now: Instant) -> Result<Await, End> {
+        let whole = self.send_spill(socket)?;
+        if whole || now >= deadline {
+            return Err(End::Stopped { whole });
         }
-        let closed = socket::write_all(self.socket, multipart::CLOSING, deadline, || true);
-        if closed.is_ok() {
-            socket::linger(self.socket, deadline, || true);
-        }
+        Ok(Await::Writable(deadline))
+    }
+}
+
+impl Drop for Stream<'_> {
+    fn drop(&mut self) {
+        self.slot.set_viewer(None);
     }
 }
 

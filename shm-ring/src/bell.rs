@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::unistd::read;
 
 use crate::Error;
 
@@ -44,8 +45,11 @@ impl Bell {
     /// # Errors
     /// [`Error::Os`].
     pub fn clear(&self) -> Result<(), Error> {
+        let mut events = [0; 1024];
         for _ in 0..READS {
-            match self.inotify.read_events() {
+            match read(&self.inotify, &mut events) {
+                // As many as there were: all are of one size, and 64 of them would fit.
+                Ok(len) if len < events.len() => break,
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => break,
                 Err(e) => return Err(Error::os("read an inotify descriptor", e)),

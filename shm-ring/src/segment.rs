@@ -27,6 +27,12 @@ pub struct Segment {
     read_only: OwnedFd,
 }
 
+// SAFETY: an address range of the process and descriptors, tied to no thread; all access to its
+// memory goes through atomics or the racing copies of this crate.
+unsafe impl Send for Segment {}
+// SAFETY: as above; what changes `shmem` takes `&mut self`.
+unsafe impl Sync for Segment {}
+
 impl std::fmt::Debug for Segment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Segment({})", self.name())

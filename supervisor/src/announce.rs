@@ -56,7 +56,7 @@ impl Announcement {
         }
         let head = ring.bounds().head;
         let newest = ring.frame(head).ok().map(|frame| *frame.info());
-        let granted = board.cell(CAPTURE_CELL).source();
+        let granted = board.cell(CAPTURE_CELL).slot().source();
         let signal = ring.signal();
         match (granted, newest) {
             (Some(source), Some(frame)) if source.width > 0 => {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::address::Address;
+use crate::model::Model;
 use crate::units;
 
 /// One camera, many viewers, live; no viewer can hurt another.
@@ -47,9 +48,15 @@ pub enum Command {
 /// `seqcast serve`.
 #[derive(Debug, Clone, Args)]
 pub struct Serve {
-    /// Viewers at once: so many streams, each with a process of its own
+    /// Viewers at once: so many streams
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub clients: u16,
+    /// How viewers are divided among sender processes
+    #[arg(long, value_enum, value_name = "MODEL", default_value = "process")]
+    pub model: Model,
+    /// Viewers that share a process under --model process [default: 1]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub viewers_per_sender: Option<u16>,
     /// auto, test, /dev/videoN, FILE.mjpeg, FILE.jpg, a directory of jpgs, or - for MJPEG on standard input
     #[arg(long, value_name = "SRC", default_value = "auto")]
     pub source: String,
@@ -160,8 +167,14 @@ mod tests {
             assert_eq!(serve.ring, 16 << 20);
             assert_eq!(serve.stall, Duration::from_secs(3));
             assert_eq!(serve.name, "cam0");
+            assert_eq!(
+                (serve.model, serve.viewers_per_sender),
+                (Model::Process, None)
+            );
         }
         assert!(Cli::try_parse_from(["seqcast", "--clients", "0"]).is_err());
+        assert!(Cli::try_parse_from(["seqcast", "--model", "fork"]).is_err());
+        assert!(Cli::try_parse_from(["seqcast", "--viewers-per-sender", "0"]).is_err());
         assert!(Cli::try_parse_from(["seqcast", "watch", "x", "--stall-at", "1"]).is_err());
         assert!(Cli::try_parse_from(["seqcast", "watch", "--raw", "x:1"]).is_ok());
         assert!(Cli::try_parse_from(["seqcast", "watch", "x", "--raw", "x:1"]).is_err());

@@ -7,17 +7,18 @@ use crate::Usage;
 /// Descriptors beside those of the workers: standard ones, listeners, shared memory.
 const OTHERS: u64 = 64;
 
-/// Makes room for a descriptor for each of so many workers.
+/// Makes room for a descriptor for each of so many workers, and in each of them for one for each
+/// of so many connections.
 ///
 /// # Errors
 /// [`Usage`] where the system does not allow so many.
-pub fn allow_workers(workers: usize) -> anyhow::Result<()> {
-    let needed = workers as u64 + OTHERS;
+pub fn allow(workers: usize, connections: usize) -> anyhow::Result<()> {
+    let needed = workers.max(connections) as u64 + OTHERS;
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if needed > hard {
         return Err(Usage(format!(
-            "{workers} workers take {needed} open files and this user may have {hard}: use fewer --clients, or \
-             raise that limit (ulimit -Hn; systemd: LimitNOFILE=)"
+            "{workers} workers of {connections} connections take {needed} open files and this user may have \
+             {hard}: use fewer --clients, or raise that limit (ulimit -Hn; systemd: LimitNOFILE=)"
         ))
         .into());
     }
@@ -25,4 +26,22 @@ pub fn allow_workers(workers: usize) -> anyhow::Result<()> {
         setrlimit(Resource::RLIMIT_NOFILE, needed, hard)?;
     }
     Ok(())
+}
+
+/// Whether each of so many processes may have a bell of the ring: an inotify instance, of which a
+/// user has a limited number.
+///
+/// # Errors
+/// [`Usage`] where the system does not allow so many.
+pub fn allow_bells(processes: usize) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string("/proc/sys/fs/inotify/max_user_instances");
+    let most = text.ok().and_then(|text| text.trim().parse::<usize>().ok());
+    match most {
+        Some(most) if processes > most => Err(Usage(format!(
+            "{processes} senders take an inotify instance each and a user may have {most}: use a larger \
+             --viewers-per-sender, or raise that limit (sysctl fs.inotify.max_user_instances)"
+        ))
+        .into()),
+        _ => Ok(()),
+    }
 }

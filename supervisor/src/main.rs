@@ -10,6 +10,7 @@ mod cli;
 mod failure;
 mod fork;
 mod limits;
+mod model;
 mod output;
 mod policy;
 mod ring;

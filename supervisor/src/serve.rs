@@ -16,16 +16,13 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use shm_ring::{Reader, Ring};
 use tracing::{error, info, warn};
 use worker::status::{Status, Worker};
-use worker::{Board, CAPTURE_CELL, Instance, Role, State, exit, title};
+use worker::{Board, CAPTURE_CELL, Instance, Role, Slot, State, exit, title};
 
 use crate::announce::{self, Announcement};
 use crate::cli;
 use crate::fork::{self, Child};
 use crate::policy::{Action, Moment, Policy, Sign};
 use crate::{address, limits, ring_group, sys};
-
-/// Senders beside those that may stream, for pages, snapshots, status and refusals.
-const SPARE: usize = 4;
 
 /// Serves until asked to stop, or until the input ended; returns the exit code.
 ///
@@ -38,7 +35,12 @@ pub fn run(asked: &cli::Serve) -> Result<i32> {
     let group = asked.ring_group.as_deref();
     let gid = group.map(ring_group::resolve).transpose()?;
     let seats = usize::from(asked.clients);
-    limits::allow_workers(seats + SPARE + 1)?;
+    let each = asked.viewers_per_sender.map(usize::from);
+    let fleet = asked.model.fleet(seats, each)?;
+    limits::allow(fleet.processes + 1, fleet.slots)?;
+    if fleet.within == sender::Model::Multiplex {
+        limits::allow_bells(fleet.processes)?;
+    }
     let instance = Instance::new(&asked.name)?;
     let lock = instance.lock()?;
     let listeners = address::bind(&asked.http)?;
@@ -46,16 +48,18 @@ pub fn run(asked: &cli::Serve) -> Result<i32> {
     if let (Some(group), Some(gid)) = (group, gid) {
         ring_group::allow(&ring, group, gid)?;
     }
-    let board = Board::create(&instance, seats + SPARE, seats)?;
+    let board = Board::create(&instance, fleet.processes, fleet.slots, seats)?;
     let addresses = address::bound(&listeners);
     let shown: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     board.set_http(&shown.join(","));
+    board.set_model(asked.model.name());
 
     let roles = (0..board.cells()).map(role);
     let mut supervisor = Supervisor {
         reader: ring.reader()?,
         sender: sender::Config {
             instance: instance.clone(),
+            model: fleet.within,
             lag: asked.lag,
             size: asked.size,
             loopback_only: address::loopback_only(&addresses),
@@ -239,7 +243,7 @@ impl Supervisor {
                 Ok(capture::run(&self.capture, writer, cell))
             }
             Role::Sender => {
-                title::set("seqcast: sender idle");
+                title::set("seqcast: sender");
                 ring.abandon();
                 let keep = self.listeners.iter().map(AsRawFd::as_raw_fd);
                 let reader = self.reader.as_fd().as_raw_fd();
@@ -397,10 +401,15 @@ impl Supervisor {
     fn describe(&self, cell: usize) -> String {
         match role(cell) {
             Role::Capture => "capture".into(),
-            Role::Sender => match self.board.cell(cell).viewer() {
-                Some(viewer) => format!("sender {cell} serving {}", viewer.addr),
-                None => format!("sender {cell}"),
-            },
+            Role::Sender => {
+                let shown = self.board.cell(cell);
+                let mut viewers = shown.slots().iter().filter_map(Slot::viewer);
+                match (viewers.next(), viewers.count()) {
+                    (None, _) => format!("sender {cell}"),
+                    (Some(viewer), 0) => format!("sender {cell} serving {}", viewer.addr),
+                    (Some(_), others) => format!("sender {cell} serving {} viewers", 1 + others),
+                }
+            }
         }
     }
 }

@@ -77,8 +77,11 @@ fn write_table(out: &mut String, status: &Status) -> std::fmt::Result {
     };
     writeln!(
         out,
-        "{}  supervisor {} {life}  http {}",
-        status.name, supervisor.pid, status.http
+        "{}  supervisor {} {life}  http {}  model {}",
+        status.name,
+        supervisor.pid,
+        status.http,
+        model(status)
     )?;
     let reason = match source.reason.as_str() {
         "" => String::new(),
@@ -122,7 +125,11 @@ fn write_table(out: &mut String, status: &Status) -> std::fmt::Result {
         "\n{:<8} {:>7} {:<9} {:<22} {:>8} {:>8} {:>5} {:>8} {:>8} {:>8}",
         "ROLE", "PID", "STATE", "VIEWER", "FRAMES", "SKIPPED", "LAG", "CPU s", "PSS", "RESTARTS"
     )?;
+    let mut last = None;
     for worker in &status.workers {
+        // What is a process's stands on its first line alone.
+        let first = last.replace(worker.pid) != Some(worker.pid);
+        let of_process = |text: String| if first { text } else { String::new() };
         let role = match worker.role {
             Role::Capture => "capture",
             Role::Sender => "sender",
@@ -130,18 +137,25 @@ fn write_table(out: &mut String, status: &Status) -> std::fmt::Result {
         let viewer = worker.viewer.map_or("-".into(), |v| v.to_string());
         writeln!(
             out,
-            "{role:<8} {:>7} {:<9} {viewer:<22} {:>8} {:>8} {:>5} {:>8.2} {:>8} {:>8}",
+            "{role:<8} {:>7} {:<9} {viewer:<22} {:>8} {:>8} {:>5} {:>8} {:>8} {:>8}",
             worker.pid,
             format!("{:?}", worker.state).to_lowercase(),
             worker.frames,
             worker.skipped,
             worker.lag,
-            worker.cpu_s,
-            worker.pss_bytes.map_or("-".into(), units::show_bytes),
-            worker.restarts
+            of_process(format!("{:.2}", worker.cpu_s)),
+            of_process(worker.pss_bytes.map_or("-".into(), units::show_bytes)),
+            of_process(worker.restarts.to_string())
         )?;
     }
     Ok(())
+}
+
+fn model(status: &Status) -> String {
+    match (status.model.as_str(), status.viewers_per_sender) {
+        ("process", each) if each > 1 => format!("process, {each} viewers each"),
+        (model, _) => model.into(),
+    }
 }
 
 fn causes(counts: &std::collections::BTreeMap<&'static str, u64>) -> String {

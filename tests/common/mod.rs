@@ -21,6 +21,14 @@ use serde_json::Value;
 /// The binary under test.
 pub const SEQCAST: &str = env!("CARGO_BIN_EXE_seqcast");
 
+/// What to start it with for every way in which it divides viewers among processes.
+pub const MODELS: [&[&str]; 4] = [
+    &[],
+    &["--model", "thread"],
+    &["--model", "multiplex"],
+    &["--viewers-per-sender", "3"],
+];
+
 /// Longer than anything may take that does not hang.
 pub const HANG: Duration = Duration::from_secs(60);
 

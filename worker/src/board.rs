@@ -1,10 +1,10 @@
-//! The board: a shared segment of one page for the instance and one page per worker, and the
-//! seats, of which every stream takes one.
+//! The board: a shared segment of one page for the instance, a cell of whole pages per worker, and
+//! the seats, of which every stream takes one.
 //!
 //! Everything in it is an atomic that one process writes; a seat is taken by compare-and-swap.
 //! Nothing can be held by a dead process: who reaps it frees its seats.
 //!
-//! Not here: what a worker writes (`cell`), and how it is all shown (`status`).
+//! Not here: what a worker writes (`cell`, `slot`), and how it is all shown (`status`).
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::NonNull;
@@ -14,13 +14,14 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use shm_ring::{Map, Notice, Segment};
 
-use crate::cell::{Cell, Page, Role, State};
+use crate::cell::{Cell, Process};
+use crate::layout::{Layout, PAGE};
+use crate::slot::Slot;
 use crate::{Error, Instance, monotonic_ns};
 
 const MAGIC: u64 = u64::from_ne_bytes(*b"SEQBOARD");
-const VERSION: u64 = 1;
-const PAGE: usize = 4096;
-/// Upper bound of workers and seats: more than a machine runs.
+const VERSION: u64 = 2;
+/// Upper bound of workers, of slots in a cell and of seats: more than a machine runs.
 const MOST: u64 = 65_536;
 
 /// The capture process's cell; senders have the others.
@@ -32,12 +33,14 @@ struct Head {
     magic: AtomicU64,
     version: AtomicU64,
     cells: AtomicU64,
+    slots: AtomicU64,
     seats: AtomicU64,
     pid: AtomicU32,
     started_ns: AtomicU64,
     heartbeat_ns: AtomicU64,
     refused: AtomicU64,
     http: Notice<256>,
+    model: Notice<32>,
 }
 
 #[derive(Debug)]
@@ -50,33 +53,41 @@ enum Memory {
 #[derive(Debug)]
 pub struct Board {
     memory: Memory,
-    cells: usize,
-    seats: usize,
+    layout: Layout,
     bell: Option<EventFd>,
 }
 
 impl Board {
-    /// Creates the board of `instance` with a cell for the capture process, `senders` more, and
-    /// `seats` for streams.
+    /// Creates the board of `instance` with a cell for the capture process, `senders` more with
+    /// `slots` each (at least 1), and `seats` for streams.
     ///
     /// # Errors
     /// Those of [`Segment::create`], [`Error::Os`].
-    pub fn create(instance: &Instance, senders: usize, seats: usize) -> Result<Board, Error> {
-        let cells = senders + 1;
-        let len = (1 + cells) * PAGE + seats * size_of::<AtomicU32>();
-        let segment = Segment::create(&instance.board(), len.next_multiple_of(PAGE) as u64)?;
+    pub fn create(
+        instance: &Instance,
+        senders: usize,
+        slots: usize,
+        seats: usize,
+    ) -> Result<Board, Error> {
+        let layout = Layout {
+            cells: senders + 1,
+            slots: slots.max(1),
+            seats,
+        };
+        let len = layout.len().next_multiple_of(PAGE);
+        let segment = Segment::create(&instance.board(), len as u64)?;
         let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
             .map_err(|e| Error::os("eventfd", e))?;
         let board = Board {
             memory: Memory::Own(segment),
-            cells,
-            seats,
+            layout,
             bell: Some(bell),
         };
         let head = board.head();
         head.version.store(VERSION, Relaxed);
-        head.cells.store(cells as u64, Relaxed);
-        head.seats.store(seats as u64, Relaxed);
+        head.cells.store(layout.cells as u64, Relaxed);
+        head.slots.store(layout.slots as u64, Relaxed);
+        head.seats.store(layout.seats as u64, Relaxed);
         head.pid.store(std::process::id(), Relaxed);
         head.started_ns.store(monotonic_ns(), Relaxed);
         head.heartbeat_ns.store(monotonic_ns(), Relaxed);
@@ -102,8 +113,11 @@ impl Board {
         }
         let mut board = Board {
             memory: Memory::View(map),
-            cells: 0,
-            seats: 0,
+            layout: Layout {
+                cells: 0,
+                slots: 1,
+                seats: 0,
+            },
             bell: None,
         };
         let head = board.head();
@@ -111,29 +125,41 @@ impl Board {
             return Err("it does not begin with SEQBOARD".into());
         }
         let version = head.version.load(Relaxed);
-        let (cells, seats) = (head.cells.load(Relaxed), head.seats.load(Relaxed));
+        let counts = [&head.cells, &head.slots, &head.seats].map(|count| count.load(Relaxed));
         if version != VERSION {
             return Err(format!("its version is {version}, not {VERSION}"));
         }
-        let need = |cells: u64, seats: u64| (1 + cells) * PAGE as u64 + seats * 4;
-        if cells == 0 || cells > MOST || seats > MOST || need(cells, seats) > board.len() as u64 {
+        let [cells, slots, seats] = counts;
+        // Within these bounds nothing that follows overflows.
+        let sane = cells > 0 && slots > 0 && counts.iter().all(|&count| count <= MOST);
+        let layout = Layout {
+            cells: cells as usize,
+            slots: slots as usize,
+            seats: seats as usize,
+        };
+        if !sane || layout.len() > board.len() {
             return Err(format!(
-                "{cells} cells and {seats} seats do not fit into it"
+                "{cells} cells of {slots} slots and {seats} seats do not fit into it"
             ));
         }
         // Kept, and never read from the map again.
-        (board.cells, board.seats) = (cells as usize, seats as usize);
+        board.layout = layout;
         Ok(board)
     }
 
     /// How many cells there are, the capture process's included.
     pub fn cells(&self) -> usize {
-        self.cells
+        self.layout.cells
+    }
+
+    /// How many slots a sender's cell has: connections that it takes at once.
+    pub fn slots(&self) -> usize {
+        self.layout.slots
     }
 
     /// How many seats there are.
     pub fn seats(&self) -> usize {
-        self.seats
+        self.layout.seats
     }
 
     /// Cell `index`.
@@ -141,27 +167,35 @@ impl Board {
     /// # Panics
     /// If there is no such cell.
     pub fn cell(&self, index: usize) -> Cell<'_> {
-        assert!(index < self.cells);
-        let at = (1 + index) * PAGE;
-        // SAFETY: the page lies within the map (checked or made so), is page-aligned, lives as
-        // long as `self`, and has atomics only; whoever only has a view does not store.
-        let page: &Page = unsafe { self.start().add(at).cast().as_ref() };
+        assert!(index < self.cells());
+        let at = self.layout.cell_at(index);
+        // SAFETY: the cell lies within the map (checked or made so), begins with a page and so is
+        // aligned, lives as long as `self`, and has atomics only; whoever only has a view does not
+        // store. Its slots follow its process, whose size is a multiple of their alignment.
+        let (process, slots) = unsafe {
+            let start = self.start().add(at);
+            let slots = start.add(size_of::<Process>()).cast::<Slot>();
+            let count = self.layout.slots_of(index);
+            (
+                start.cast::<Process>().as_ref(),
+                std::slice::from_raw_parts(slots.as_ptr(), count),
+            )
+        };
         Cell {
-            page,
+            process,
+            slots,
             bell: self.bell.as_ref().map(AsFd::as_fd),
         }
     }
 
     /// All cells.
     pub fn all(&self) -> impl Iterator<Item = Cell<'_>> {
-        (0..self.cells).map(|index| self.cell(index))
+        (0..self.cells()).map(|index| self.cell(index))
     }
 
-    /// Senders that wait for a connection.
-    pub fn idle_senders(&self) -> usize {
-        self.all()
-            .filter(|cell| cell.role() == Some(Role::Sender) && cell.state() == State::Idle)
-            .count()
+    /// Connections that the senders could take beside those that they have.
+    pub fn free_slots(&self) -> usize {
+        self.all().map(|cell| cell.free_slots()).sum()
     }
 
     /// Takes a seat for this process; `None` when the house is full.
@@ -205,6 +239,16 @@ impl Board {
     /// On which addresses the instance answers.
     pub fn http(&self) -> String {
         self.head().http.read().unwrap_or_default().2
+    }
+
+    /// Says which model its senders follow.
+    pub fn set_model(&self, model: &str) {
+        self.head().model.replace(0, 0, model);
+    }
+
+    /// Which model its senders follow.
+    pub fn model(&self) -> String {
+        self.head().model.read().unwrap_or_default().2
     }
 
     /// The supervisor's pid.
@@ -259,7 +303,7 @@ impl Board {
 
     fn len(&self) -> usize {
         match &self.memory {
-            Memory::Own(_) => (1 + self.cells) * PAGE + self.seats * 4,
+            Memory::Own(_) => self.layout.len(),
             Memory::View(map) => map.len(),
         }
     }
@@ -270,9 +314,9 @@ impl Board {
     }
 
     fn seat_pids(&self) -> &[AtomicU32] {
-        let at = (1 + self.cells) * PAGE;
+        let at = self.layout.seats_at();
         // SAFETY: `seats` words from there lie within the map: made so, or checked by `view`.
-        unsafe { std::slice::from_raw_parts(self.start().add(at).cast().as_ptr(), self.seats) }
+        unsafe { std::slice::from_raw_parts(self.start().add(at).cast().as_ptr(), self.seats()) }
     }
 }
 
@@ -292,6 +336,7 @@ impl Drop for Seat<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Role, State};
 
     fn instance(test: &str) -> Instance {
         Instance::new(&format!("test-{test}-{}", std::process::id())).unwrap()
@@ -299,7 +344,7 @@ mod tests {
 
     #[test]
     fn seats_are_as_many_as_there_are() {
-        let board = Board::create(&instance("seats"), 3, 2).unwrap();
+        let board = Board::create(&instance("seats"), 3, 1, 2).unwrap();
         let first = board.take_seat().unwrap();
         let _second = board.take_seat().unwrap();
         assert!(board.take_seat().is_none());
@@ -312,20 +357,34 @@ mod tests {
     #[test]
     fn a_view_sees_what_workers_say() {
         let instance = instance("view");
-        let board = Board::create(&instance, 3, 2).unwrap();
+        let board = Board::create(&instance, 3, 5, 2).unwrap();
         board.set_http("127.0.0.1:8080");
-        board.cell(2).begin(Role::Sender);
-        board.cell(2).set_state(State::Idle);
-        board.cell(2).add_frame(10);
+        board.set_model("process");
+        let cell = board.cell(2);
+        cell.begin(Role::Sender);
+        cell.set_state(State::Idle);
         let view = Board::attach(&instance).unwrap();
-        assert_eq!((view.cells(), view.seats()), (4, 2));
+        assert_eq!((view.cells(), view.slots(), view.seats()), (4, 5, 2));
         assert_eq!(view.http(), "127.0.0.1:8080");
-        assert_eq!(view.idle_senders(), 1);
-        assert_eq!(view.cell(2).frames(), 1);
+        assert_eq!(view.model(), "process");
+        assert_eq!(view.free_slots(), 5);
+        let engaged = [cell.engage(), cell.engage()];
+        assert_eq!(view.cell(2).state(), State::Serving);
+        assert_eq!(view.free_slots(), 3);
+        drop(engaged);
+        assert_eq!(view.cell(2).state(), State::Idle);
+        cell.slots()[4].add_frame(10);
+        let frames = |index: usize| -> u64 {
+            let slots = view.cell(index).slots().iter();
+            slots.map(Slot::frames).sum()
+        };
+        let of_each: [u64; 4] = std::array::from_fn(frames);
+        assert_eq!(of_each, [0, 0, 1, 0]);
         assert!(view.bell().is_none());
-        board.cell(2).vacate(true);
+        cell.vacate(true);
         assert_eq!((view.cell(2).pid(), view.cell(2).restarts()), (0, 1));
-        assert_eq!(view.cell(2).frames(), 1, "counters outlive their worker");
+        assert_eq!(view.free_slots(), 0);
+        assert_eq!(frames(2), 1, "counters outlive their worker");
     }
 
     #[test]
@@ -338,11 +397,19 @@ mod tests {
         ));
         use std::os::unix::fs::FileExt as _;
         let file = segment.reopen().unwrap();
-        for (cells, seats) in [(0, 0), (1, 0), (u64::MAX, 1), (1, u64::MAX)] {
-            let words = [MAGIC, VERSION, cells, seats];
+        for (cells, slots, seats) in [
+            (0, 1, 0),
+            (1, 0, 0),
+            (1, 1, 0),
+            (u64::MAX, 1, 1),
+            (1, u64::MAX, 1),
+            (1, 1, u64::MAX),
+            (MOST, MOST, MOST),
+        ] {
+            let words = [MAGIC, VERSION, cells, slots, seats];
             let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_ne_bytes()).collect();
             file.write_all_at(&bytes, 0).unwrap();
-            assert!(Board::attach(&instance).is_err(), "{cells} {seats}");
+            assert!(Board::attach(&instance).is_err(), "{cells} {slots} {seats}");
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What every worker process shares with the supervisor and with whoever looks on.
 //!
 //! - [`Instance`]: the names of an instance's shared objects, and the lock that says it lives
-//! - [`Board`], [`Cell`], [`Seat`]: shared pages on which each worker says how it does
+//! - [`Board`], [`Cell`], [`Slot`], [`Seat`]: shared pages on which each worker says how it does,
+//!   and how each of its viewers
 //! - [`status`]: the board and the ring read together, as `seqcast status` and the page show them
 //! - [`signals`], [`title`], [`log`], [`exit`]: the habits of a well-behaved worker
 //!
@@ -14,14 +15,17 @@ mod clock;
 mod error;
 pub mod exit;
 mod instance;
+mod layout;
 pub mod log;
 pub mod signals;
+mod slot;
 pub mod status;
 mod sys;
 pub mod title;
 
 pub use board::{Board, CAPTURE_CELL, Seat};
-pub use cell::{Cell, DropCause, Role, SkipCause, SourceInfo, State, Viewer};
+pub use cell::{Cell, Engaged, Role, State};
 pub use error::Error;
 pub use instance::{Instance, InstanceLock};
 pub use shm_ring::clock::{monotonic_ns, unix_ns};
+pub use slot::{DropCause, SkipCause, Slot, SourceInfo, Viewer};

@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde::Serialize;
 use shm_ring::{Reader, Signal, SignalState};
 
-use crate::cell::{Counters, DropCause, Role, SkipCause, State};
-use crate::{Board, CAPTURE_CELL, Cell, Instance, monotonic_ns, unix_ns};
+use crate::slot::{Counters, DropCause, SkipCause, Slot, Viewer};
+use crate::{Board, CAPTURE_CELL, Cell, Instance, Role, State, monotonic_ns, unix_ns};
 
 /// An instance as it is.
 #[derive(Debug, Serialize)]
@@ -22,7 +22,13 @@ pub struct Status {
     pub ring: Ring,
     /// Addresses, comma-separated where there are several.
     pub http: String,
+    /// How viewers are divided among senders: `process`, `thread` or `multiplex`.
+    pub model: String,
+    /// Viewers that a sender takes at most.
+    pub viewers_per_sender: usize,
     pub supervisor: Supervisor,
+    /// One for each viewer, and one for each process without any: all of the same pid are one
+    /// process, whose time and memory each of them says.
     pub workers: Vec<Worker>,
     pub totals: Totals,
 }
@@ -115,7 +121,8 @@ const SILENT_NS: u64 = 2_500_000_000;
 /// the kernel a walk through its page tables.
 pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool) -> Status {
     let senders = || board.all().skip(CAPTURE_CELL + 1);
-    let sum = |of: &dyn Fn(&Counters) -> u64| total(senders().map(|cell| of(&cell.page.now)));
+    let slots = || senders().flat_map(|cell| cell.slots());
+    let sum = |of: &dyn Fn(&Counters) -> u64| total(slots().map(|slot| of(&slot.now)));
     Status {
         name: instance.name().into(),
         source: source(&board.cell(CAPTURE_CELL), ring),
@@ -127,6 +134,8 @@ pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool
             seconds_held: seconds_held(ring),
         },
         http: board.http(),
+        model: board.model(),
+        viewers_per_sender: board.slots(),
         supervisor: Supervisor {
             pid: board.supervisor(),
             uptime_s: seconds(monotonic_ns().saturating_sub(board.started_ns())),
@@ -136,11 +145,11 @@ pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool
         workers: board
             .all()
             .filter(|cell| cell.pid() != 0)
-            .filter_map(|cell| worker(&cell, with_pss))
+            .flat_map(|cell| workers(&cell, with_pss))
             .collect(),
         totals: Totals {
             viewers: board.taken_seats() as u64,
-            frames_captured: board.cell(CAPTURE_CELL).frames(),
+            frames_captured: board.cell(CAPTURE_CELL).slot().frames(),
             frames_sent: sum(&|now| now.frames.load(Relaxed)),
             frames_skipped: sum(&|now| total(now.causes.iter().map(|n| n.load(Relaxed)))),
             torn: sum(&|now| now.torn.load(Relaxed)),
@@ -151,10 +160,10 @@ pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool
 }
 
 fn source(capture: &Cell<'_>, ring: &Reader) -> Source {
-    let granted = capture.source().unwrap_or_default();
+    let granted = capture.slot().source().unwrap_or_default();
     let signal = signal(ring);
     let dropped = DropCause::ALL.iter().filter_map(|&cause| {
-        let count = capture.page.now.causes[cause as usize].load(Relaxed);
+        let count = capture.slot().now.causes[cause as usize].load(Relaxed);
         (count > 0).then(|| (cause.name(), count))
     });
     Source {
@@ -189,17 +198,41 @@ fn signal(ring: &Reader) -> SignalState {
     }
 }
 
-fn worker(cell: &Cell<'_>, with_pss: bool) -> Option<Worker> {
-    let role = cell.role()?;
-    let page = cell.page;
-    let viewer = (role == Role::Sender).then(|| cell.viewer()).flatten();
+/// One for each viewer of a process, or one for a process without any.
+fn workers(cell: &Cell<'_>, with_pss: bool) -> Vec<Worker> {
+    let Some(role) = cell.role() else {
+        return Vec::new();
+    };
+    let pss_bytes = with_pss.then(|| pss_bytes(cell.pid())).flatten();
+    let line = |slot, viewer| worker(cell, role, slot, viewer, pss_bytes);
+    let mut lines: Vec<_> = match role {
+        Role::Capture => Vec::new(),
+        Role::Sender => cell
+            .slots()
+            .iter()
+            .filter_map(|slot| Some(line(slot, Some(slot.viewer()?))))
+            .collect(),
+    };
+    if lines.is_empty() {
+        lines.push(line(cell.slot(), None));
+    }
+    lines
+}
+
+fn worker(
+    cell: &Cell<'_>,
+    role: Role,
+    slot: &Slot,
+    viewer: Option<Viewer>,
+    pss_bytes: Option<u64>,
+) -> Worker {
     // A sender's counts are its viewer's; a capture process's go on over restarts.
     let since = |of: &dyn Fn(&Counters) -> u64| {
         let mark = match role {
             Role::Capture => 0,
-            Role::Sender => of(&page.mark),
+            Role::Sender => of(&slot.mark),
         };
-        of(&page.now).saturating_sub(mark)
+        of(&slot.now).saturating_sub(mark)
     };
     let skip_causes: BTreeMap<_, _> = SkipCause::ALL
         .iter()
@@ -210,12 +243,13 @@ fn worker(cell: &Cell<'_>, with_pss: bool) -> Option<Worker> {
         })
         .filter(|&(_, count)| count > 0)
         .collect();
-    Some(Worker {
+    let started_ns = cell.process.started_ns.load(Relaxed);
+    Worker {
         role,
         pid: cell.pid(),
         state: cell.state(),
         restarts: cell.restarts(),
-        uptime_s: seconds(monotonic_ns().saturating_sub(page.started_ns.load(Relaxed))),
+        uptime_s: seconds(monotonic_ns().saturating_sub(started_ns)),
         viewer: viewer.as_ref().map(|viewer| viewer.addr),
         key: viewer.as_ref().and_then(|viewer| viewer.key.clone()),
         protocol: viewer.map(|viewer| viewer.protocol.into_owned()),
@@ -223,12 +257,12 @@ fn worker(cell: &Cell<'_>, with_pss: bool) -> Option<Worker> {
         bytes: since(&|c| c.bytes.load(Relaxed)),
         skipped: total(skip_causes.values().copied()),
         skip_causes,
-        lag: page.lag.load(Relaxed),
+        lag: slot.lag.load(Relaxed),
         stalled_s: seconds(since(&|c| c.stalled_ns.load(Relaxed))),
         torn: since(&|c| c.torn.load(Relaxed)),
-        cpu_s: seconds(page.cpu_ns.load(Relaxed)),
-        pss_bytes: with_pss.then(|| pss_bytes(cell.pid())).flatten(),
-    })
+        cpu_s: seconds(cell.process.cpu_ns.load(Relaxed)),
+        pss_bytes,
+    }
 }
 
 /// The rate of the newest frames, of at most a second or so.

@@ -80,7 +80,7 @@ fn run(
 ) -> (i32, Reader, status::Status) {
     let name = format!("capture-{test}-{}", std::process::id());
     let instance = Instance::new(&name).unwrap();
-    let board = Board::create(&instance, 1, 1).unwrap();
+    let board = Board::create(&instance, 1, 1, 1).unwrap();
     let cell = board.cell(CAPTURE_CELL);
     cell.begin(worker::Role::Capture);
     let ring = Ring::create(&name, 1 << 20).unwrap();

@@ -2,14 +2,13 @@
 
 #![allow(dead_code, missing_docs)] // each test binary uses some of it
 
-mod sys;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use sender::Model;
 use shm_ring::{FrameMeta, Ring, Writer};
 use worker::{Board, Instance, Role};
 
@@ -20,13 +19,20 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 
 pub struct House {
     pub address: SocketAddr,
-    board: &'static sys::Shared,
+    /// Sender processes; here they are threads.
+    pub senders: usize,
+    board: &'static Board,
     /// In a lock of its own: whoever publishes keeps the ids in order.
     writer: Mutex<Writer>,
 }
 
+#[derive(Clone, Copy)]
 pub struct Options {
-    pub senders: usize,
+    pub model: Model,
+    /// Connections that a sender takes at once.
+    pub slots: usize,
+    /// Connections that all of them take at once: a multiple of `slots`.
+    pub connections: usize,
     pub seats: usize,
     pub arena: u64,
     pub lag: u64,
@@ -35,7 +41,9 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
-            senders: 4,
+            model: Model::OneByOne,
+            slots: 1,
+            connections: 4,
             seats: 2,
             arena: 16 << 20,
             lag: 10,
@@ -44,46 +52,69 @@ impl Default for Options {
 }
 
 impl House {
+    /// A house of each model after the other, with as many connections, an even number.
+    pub fn each(options: Options) -> impl Iterator<Item = Arc<House>> {
+        let all = options.connections;
+        [
+            (Model::OneByOne, 1),
+            (Model::Threads, all),
+            (Model::Multiplex, all),
+            (Model::Multiplex, 2),
+        ]
+        .into_iter()
+        .map(move |(model, slots)| {
+            println!("{model:?}, {slots} connections each");
+            House::start(Options {
+                model,
+                slots,
+                ..options
+            })
+        })
+    }
+
     /// Starts senders as threads. They, and what they look at, live until the process ends; the
     /// names in /dev/shm are gone before this returns.
     pub fn start(options: Options) -> Arc<House> {
+        let senders = options.connections / options.slots;
         let count = COUNT.fetch_add(1, Relaxed);
         let name = format!("test-sender-{}-{count}", std::process::id());
         let instance = Instance::new(&name).unwrap();
         let ring = Ring::create(&instance.ring(), options.arena).unwrap();
-        let mut board = Board::create(&instance, options.senders, options.seats).unwrap();
+        let mut board = Board::create(&instance, senders, options.slots, options.seats).unwrap();
         nix::sys::mman::shm_unlink(format!("/{}", instance.board()).as_str()).unwrap();
         board.disown();
-        let board: &'static sys::Shared = Box::leak(Box::new(sys::Shared::new(board)));
+        let board: &'static Board = Box::leak(Box::new(board));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let listeners: &'static [TcpListener] = Box::leak(Box::new([listener]));
         let config: &'static sender::Config = Box::leak(Box::new(sender::Config {
             instance,
+            model: options.model,
             loopback_only: true,
             lag: options.lag,
             size: (320, 240),
         }));
-        for index in 1..=options.senders {
+        for index in 1..=senders {
             let reader = ring.reader().unwrap();
             std::thread::spawn(move || {
-                let cell = board.all().cell(index);
+                let cell = board.cell(index);
                 cell.begin(Role::Sender);
-                sender::run(config, listeners, &reader, board.all(), cell)
+                sender::run(config, listeners, &reader, board, cell)
             });
         }
         let writer = Mutex::new(ring.writer().unwrap());
         let house = House {
             address,
+            senders,
             board,
             writer,
         };
-        wait_until(|| house.board().idle_senders() == options.senders);
+        wait_until(|| house.board().free_slots() == options.connections);
         Arc::new(house)
     }
 
     pub fn board(&self) -> &Board {
-        self.board.all()
+        self.board
     }
 
     pub fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -142,6 +173,8 @@ pub fn wait_until(mut condition: impl FnMut() -> bool) {
 pub struct Client {
     pub code: u16,
     pub head: String,
+    /// The stream has come to its end in good order.
+    pub ended: bool,
     reader: BufReader<TcpStream>,
 }
 
@@ -161,7 +194,12 @@ impl Client {
         let mut head = String::new();
         while reader.read_line(&mut head).unwrap() > 2 {}
         let code = head.get(9..12).map_or(0, |code| code.parse().unwrap());
-        Client { code, head, reader }
+        Client {
+            code,
+            head,
+            ended: false,
+            reader,
+        }
     }
 
     pub fn body(mut self) -> Vec<u8> {
@@ -193,6 +231,7 @@ impl Client {
             let line = self.line()?;
             if line.is_empty() && len.is_none() {
                 assert_eq!(self.line()?, "--boundarydonotcross--");
+                self.ended = true;
                 return None;
             }
             let Some((name, value)) = line.split_once(": ") else {

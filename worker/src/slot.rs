@@ -1,0 +1,252 @@
+//! A slot: what is counted and said of one viewer, or of the source. A cell has one for each
+//! connection that its worker takes at once.
+//!
+//! Counters only ever rise: they belong to the slot and go on over all viewers and workers that
+//! use it, so a total over slots cannot fall when a worker dies. What is shown of one viewer is the
+//! difference to a mark made when it came.
+//!
+//! Not here: the process (`cell`), and how it is shown (`status`).
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use shm_ring::Notice;
+
+/// Counters by cause: room for more causes than there are.
+pub(crate) const CAUSES: usize = 8;
+
+/// Why a captured frame did not reach the ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DropCause {
+    /// No whole JPEG.
+    Corrupt = 0,
+    /// Lost in the driver: a gap in its sequence numbers.
+    Driver = 1,
+    /// Marked as damaged by the driver (`V4L2_BUF_FLAG_ERROR`).
+    Flagged = 2,
+    /// Due while the source was still at an earlier one.
+    Late = 3,
+    /// Over a quarter of the ring.
+    TooLarge = 4,
+}
+
+impl DropCause {
+    /// All, in the order of their counters.
+    pub const ALL: [DropCause; 5] = [
+        DropCause::Corrupt,
+        DropCause::Driver,
+        DropCause::Flagged,
+        DropCause::Late,
+        DropCause::TooLarge,
+    ];
+
+    /// The name in status and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            DropCause::Corrupt => "corrupt",
+            DropCause::Driver => "driver",
+            DropCause::Flagged => "flagged",
+            DropCause::Late => "late",
+            DropCause::TooLarge => "too-large",
+        }
+    }
+}
+
+/// Why a published frame was not sent to a viewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SkipCause {
+    /// The viewer's connection still had unsent bytes.
+    Slow = 0,
+    /// The sender itself came late and was more than `--lag` frames behind.
+    Behind = 1,
+    /// It left the ring before it could be sent.
+    Overwritten = 2,
+}
+
+impl SkipCause {
+    /// All, in the order of their counters.
+    pub const ALL: [SkipCause; 3] = [SkipCause::Slow, SkipCause::Behind, SkipCause::Overwritten];
+
+    /// The name in status and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            SkipCause::Slow => "slow",
+            SkipCause::Behind => "behind",
+            SkipCause::Overwritten => "overwritten",
+        }
+    }
+}
+
+/// Whom a sender serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Viewer {
+    /// The peer.
+    pub addr: SocketAddr,
+    /// `http-stream` and the like.
+    pub protocol: Cow<'static, str>,
+    /// What the viewer called itself (`/stream?key=`), at most 64 characters.
+    pub key: Option<String>,
+}
+
+/// What a source was granted, as its capture process says it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SourceInfo {
+    /// `test`, `file`, `directory`, `stdin` or `camera`.
+    pub kind: String,
+    /// A path, a card's name; its end is cut where it does not fit into the cell.
+    pub detail: String,
+    /// Pixels; 0 while unknown.
+    pub width: u32,
+    /// Pixels; 0 while unknown.
+    pub height: u32,
+    /// The source's own format, a fourcc.
+    pub format: String,
+    /// Frames a second as set; 0 where the source alone decides.
+    pub fps: f64,
+}
+
+/// Bytes of JSON that a slot holds about its viewer or source.
+const ABOUT: usize = 640;
+
+/// As it lies in shared memory. Writing is for its worker (and, between workers, the supervisor).
+#[repr(C, align(64))]
+pub struct Slot {
+    pub(crate) lag: AtomicU64,
+    pub(crate) now: Counters,
+    /// `now` as it was when the present viewer came.
+    pub(crate) mark: Counters,
+    /// JSON of the [`Viewer`] or the [`SourceInfo`]; empty where there is none.
+    about: Notice<ABOUT>,
+}
+
+/// Counters that only rise.
+#[repr(C)]
+pub(crate) struct Counters {
+    pub frames: AtomicU64,
+    pub bytes: AtomicU64,
+    pub torn: AtomicU64,
+    pub stalled_ns: AtomicU64,
+    pub causes: [AtomicU64; CAUSES],
+}
+
+impl Counters {
+    fn each(&self) -> impl Iterator<Item = &AtomicU64> {
+        [&self.frames, &self.bytes, &self.torn, &self.stalled_ns]
+            .into_iter()
+            .chain(&self.causes)
+    }
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Slot({} frames)", self.frames())
+    }
+}
+
+impl Slot {
+    /// Says who is served here, and counts for that viewer from here on.
+    pub fn set_viewer(&self, viewer: Option<&Viewer>) {
+        self.begin();
+        let about = viewer.map(|viewer| serde_json::to_string(viewer).unwrap_or_default());
+        self.about.replace(0, 0, about.as_deref().unwrap_or(""));
+    }
+
+    /// Says what the source was granted.
+    pub fn set_source(&self, source: &SourceInfo) {
+        let mut source = source.clone();
+        let about = loop {
+            let about = serde_json::to_string(&source).unwrap_or_default();
+            // Escapes may make the text longer than what it says.
+            if about.len() <= ABOUT || source.detail.pop().is_none() {
+                break about;
+            }
+        };
+        self.about.replace(0, 0, &about);
+    }
+
+    /// A frame published or sent whole.
+    pub fn add_frame(&self, bytes: u64) {
+        self.now.frames.fetch_add(1, Relaxed);
+        self.now.bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// Frames that did not reach the ring.
+    pub fn add_dropped(&self, cause: DropCause, frames: u64) {
+        self.now.causes[cause as usize].fetch_add(frames, Relaxed);
+    }
+
+    /// Frames that were not sent.
+    pub fn add_skipped(&self, cause: SkipCause, frames: u64) {
+        self.now.causes[cause as usize].fetch_add(frames, Relaxed);
+    }
+
+    /// A frame overtaken on its way out; its connection is closed.
+    pub fn add_torn(&self) {
+        self.now.torn.fetch_add(1, Relaxed);
+    }
+
+    /// Time for which the viewer took nothing.
+    pub fn add_stalled(&self, time: Duration) {
+        self.now
+            .stalled_ns
+            .fetch_add(time.as_nanos() as u64, Relaxed);
+    }
+
+    /// How many frames the viewer is behind the newest.
+    pub fn set_lag(&self, frames: u64) {
+        self.lag.store(frames, Relaxed);
+    }
+
+    /// Frames over all that were counted here.
+    pub fn frames(&self) -> u64 {
+        self.now.frames.load(Relaxed)
+    }
+
+    /// Who is served here.
+    pub fn viewer(&self) -> Option<Viewer> {
+        self.about()
+    }
+
+    /// What the source was granted; a dead worker's word stays until its successor says another.
+    pub fn source(&self) -> Option<SourceInfo> {
+        self.about()
+    }
+
+    /// From here on it counts for somebody else.
+    pub(crate) fn begin(&self) {
+        for (mark, now) in self.mark.each().zip(self.now.each()) {
+            mark.store(now.load(Relaxed), Relaxed);
+        }
+        self.lag.store(0, Relaxed);
+    }
+
+    fn about<T: for<'de> Deserialize<'de>>(&self) -> Option<T> {
+        let (_, _, text) = self.about.read()?;
+        serde_json::from_str(&text).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Board, CAPTURE_CELL, Instance};
+
+    #[test]
+    fn a_source_of_any_length_is_still_readable() {
+        let name = format!("test-about-{}", std::process::id());
+        let board = Board::create(&Instance::new(&name).unwrap(), 1, 1, 1).unwrap();
+        let slot = board.cell(CAPTURE_CELL).slot();
+        for detail in ["x".repeat(5000), "\"é\\".repeat(500)] {
+            slot.set_source(&SourceInfo {
+                kind: "file".into(),
+                detail: detail.clone(),
+                ..Default::default()
+            });
+            let source = slot.source().unwrap();
+            assert!(source.detail.len() > 200 && detail.starts_with(&source.detail));
+        }
+    }
+}
