@@ -110,6 +110,7 @@ fn idle_senders_may_die_by_the_dozen_while_capture_dies_too() {
         for worker in instance.status()["workers"].as_array().unwrap() {
             if worker["pid"] != survivor["pid"] {
                 // It may have died of the round before, unseen by the supervisor yet.
+                assert_ne!(pid(worker), 0, "the test's own process group: {worker}");
                 let dead = nix::unistd::Pid::from_raw(pid(worker) as i32);
                 killed += u64::from(nix::sys::signal::kill(dead, SIGKILL).is_ok());
             }

@@ -61,6 +61,7 @@ pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
 
 /// Sends a signal to one process.
 pub fn signal(pid: u32, signal: Signal) {
+    assert_ne!(pid, 0, "that is the test's own process group");
     kill(Pid::from_raw(pid as i32), signal).unwrap_or_else(|e| panic!("{signal} to {pid}: {e}"));
 }
 

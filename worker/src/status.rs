@@ -144,7 +144,6 @@ pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool
         },
         workers: board
             .all()
-            .filter(|cell| cell.pid() != 0)
             .flat_map(|cell| workers(&cell, with_pss))
             .collect(),
         totals: Totals {
@@ -200,11 +199,15 @@ fn signal(ring: &Reader) -> SignalState {
 
 /// One for each viewer of a process, or one for a process without any.
 fn workers(cell: &Cell<'_>, with_pss: bool) -> Vec<Worker> {
-    let Some(role) = cell.role() else {
+    // Loaded once: it may be 0 a moment later, which is nobody's.
+    let (pid, Some(role)) = (cell.pid(), cell.role()) else {
         return Vec::new();
     };
-    let pss_bytes = with_pss.then(|| pss_bytes(cell.pid())).flatten();
-    let line = |slot, viewer| worker(cell, role, slot, viewer, pss_bytes);
+    if pid == 0 {
+        return Vec::new();
+    }
+    let pss_bytes = with_pss.then(|| pss_bytes(pid)).flatten();
+    let line = |slot, viewer| worker(cell, pid, role, slot, viewer, pss_bytes);
     let mut lines: Vec<_> = match role {
         Role::Capture => Vec::new(),
         Role::Sender => cell
@@ -221,6 +224,7 @@ fn workers(cell: &Cell<'_>, with_pss: bool) -> Vec<Worker> {
 
 fn worker(
     cell: &Cell<'_>,
+    pid: u32,
     role: Role,
     slot: &Slot,
     viewer: Option<Viewer>,
@@ -246,7 +250,7 @@ fn worker(
     let started_ns = cell.process.started_ns.load(Relaxed);
     Worker {
         role,
-        pid: cell.pid(),
+        pid,
         state: cell.state(),
         restarts: cell.restarts(),
         uptime_s: seconds(monotonic_ns().saturating_sub(started_ns)),
