@@ -317,6 +317,7 @@ fn assert_status(status: &Value) {
     use Kind::*;
     let models = OneOf(&["process", "thread", "multiplex"]);
     assert_form(status, &[("name", Text), ("http", Address)]);
+    assert_form(status, &[("raw", AddressOrNull)]);
     assert_form(status, &[("model", models), ("viewers_per_sender", Count)]);
     assert_form(
         &status["source"],
@@ -340,6 +341,7 @@ fn assert_status(status: &Value) {
         &counts(&["bytes", "oldest", "head", "epoch"]),
     );
     assert_form(&status["ring"], &[("seconds_held", Seconds)]);
+    assert_form(&status["ring"], &[("format", TextOrNull)]);
     assert_form(
         &status["supervisor"],
         &[("pid", Count), ("uptime_s", Seconds)],

@@ -44,10 +44,11 @@ fn every_byte_is_right_and_every_viewer_has_its_line() {
             assert_eq!(line["state"], "serving", "{model:?}: {line}");
             assert_eq!(line["protocol"], "http-stream", "{model:?}: {line}");
         }
+        let seen: u64 = viewers.iter().map(|viewer| viewer.account().frames).sum();
         let status = instance.status();
         let of = |what: &str| status["totals"][what].as_u64().unwrap();
-        let seen: u64 = viewers.iter().map(|viewer| viewer.account().frames).sum();
-        assert!(of("frames_sent") + 100 > seen, "{model:?}: {status}");
+        // Each viewer may have one that is being counted.
+        assert!(of("frames_sent") + 4 >= seen, "{model:?}: {status}");
         assert_eq!((of("viewers"), of("torn")), (4, 0), "{model:?}: {status}");
         for viewer in viewers {
             let account = viewer.leave();

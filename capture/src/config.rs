@@ -1,5 +1,5 @@
-//! What to capture: `--source`, `--size`, `--fps` and `--quality`, checked before any process is
-//! forked.
+//! What to capture: `--source`, `--size`, `--fps`, `--quality` and `--format`, checked before any
+//! process is forked.
 //!
 //! Not here: opening the source for good, and everything that can change later (a camera that is
 //! not there yet is no error).
@@ -45,6 +45,15 @@ pub enum Choice {
     Stdin,
 }
 
+/// In what form frames go into the ring, whatever the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As JPEG (V4L2_PIX_FMT_MJPEG, `MJPG`).
+    Jpeg,
+    /// As packed BGR (V4L2_PIX_FMT_BGR24, `BGR3`): what comes as JPEG is decoded here, once.
+    Bgr24,
+}
+
 /// What is asked of a source that can choose: a camera, the test picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
@@ -56,6 +65,8 @@ pub struct Asked {
     pub fps: u32,
     /// JPEG quality where it is encoded here, 1 to 100.
     pub quality: u8,
+    /// In what form frames go into the ring.
+    pub form: Form,
 }
 
 /// A checked request for pictures.
@@ -72,13 +83,14 @@ impl Config {
     ///
     /// # Errors
     /// [`Error`], one line that says what to do.
-    pub fn new(
-        source: &str,
-        width: u32,
-        height: u32,
-        fps: u32,
-        quality: u8,
-    ) -> Result<Config, Error> {
+    pub fn new(source: &str, asked: Asked) -> Result<Config, Error> {
+        let Asked {
+            width,
+            height,
+            fps,
+            quality,
+            form: _, // every size above fits into a raw frame's 16 bits a side
+        } = asked;
         let even = width.is_multiple_of(2) && height.is_multiple_of(2);
         let wide = (MIN_SIZE.0..=MAX_SIZE.0).contains(&width);
         let high = (MIN_SIZE.1..=MAX_SIZE.1).contains(&height);
@@ -93,12 +105,6 @@ impl Config {
         }
         let choice = Choice::parse(source)?;
         choice.check()?;
-        let asked = Asked {
-            width,
-            height,
-            fps,
-            quality,
-        };
         Ok(Config { choice, asked })
     }
 }
@@ -239,7 +245,18 @@ mod tests {
     use super::*;
 
     fn new(source: &str) -> Result<Config, Error> {
-        Config::new(source, 640, 480, 30, 80)
+        asked(source, (640, 480), 30, 80)
+    }
+
+    fn asked(source: &str, size: (u32, u32), fps: u32, quality: u8) -> Result<Config, Error> {
+        let asked = Asked {
+            width: size.0,
+            height: size.1,
+            fps,
+            quality,
+            form: Form::Jpeg,
+        };
+        Config::new(source, asked)
     }
 
     fn choice(source: &str) -> Choice {
@@ -384,7 +401,7 @@ mod tests {
             (641, 480),
             (0, 0),
         ] {
-            let said = said(Config::new("test", width, height, 30, 80));
+            let said = said(asked("test", (width, height), 30, 80));
             assert!(said.contains(&format!("{width}x{height}")), "{said}");
             assert!(
                 said.contains("even numbers from 64x48 to 8192x8192"),
@@ -392,17 +409,17 @@ mod tests {
             );
         }
         for fps in [0, 241] {
-            let said = said(Config::new("test", 640, 480, fps, 80));
+            let said = said(asked("test", (640, 480), fps, 80));
             assert!(
                 said.contains(&fps.to_string()) && said.contains("--fps 1 to 240"),
                 "{said}"
             );
         }
         for quality in [0, 101] {
-            let said = said(Config::new("test", 640, 480, 30, quality));
+            let said = said(asked("test", (640, 480), 30, quality));
             assert!(said.contains("--quality 1 to 100"), "{said}");
         }
-        assert!(Config::new("test", 64, 48, 1, 1).is_ok());
-        assert!(Config::new("test", 8192, 8192, 240, 100).is_ok());
+        assert!(asked("test", (64, 48), 1, 1).is_ok());
+        assert!(asked("test", (8192, 8192), 240, 100).is_ok());
     }
 }

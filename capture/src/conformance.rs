@@ -16,9 +16,9 @@ use picture::jpeg;
 use tempfile::TempDir;
 use worker::unix_ns;
 
-use crate::config::{Asked, Choice, Config};
+use crate::config::{Asked, Choice, Config, Form};
 use crate::open::Opener;
-use crate::source::{Event, Source};
+use crate::source::{Event, Image, Source};
 use crate::stdin::Pipe;
 
 /// Slow enough that a loaded machine still finds time between two frames.
@@ -46,7 +46,7 @@ macro_rules! conformance {
             use super::*;
             conformance!(@checks $subject, [$(#[$attribute])*],
                 grants_what_it_delivers
-                yields_whole_jpegs
+                yields_whole_pictures
                 tells_when_and_which
                 is_idle_between_frames
                 never_blocks_on_a_zero_timeout
@@ -70,6 +70,7 @@ macro_rules! conformance {
 
 conformance! {
     test_picture: TestPicture;
+    raw_test_picture: RawTestPicture;
     mjpeg_file: MjpegFile;
     jpg_file: JpgFile;
     directory: Directory;
@@ -88,22 +89,21 @@ fn grants_what_it_delivers<S: Subject>(subject: &S) {
     assert!(before.fps.is_finite() && before.fps >= 0.0, "{before:?}");
     assert!(!S::PACED || before.fps == f64::from(FPS), "{before:?}");
     assert_eq!(before.width == 0, before.height == 0, "{before:?}");
-    let info = jpeg::check(&frame(&mut *source, 1).jpeg).unwrap();
+    let delivered = frame(&mut *source, 1).size;
     let after = source.granted().clone();
     if before.width > 0 {
         assert_eq!(before, after);
     }
     if after.width > 0 {
-        let delivered = (info.width.into(), info.height.into());
         assert_eq!((after.width, after.height), delivered);
     }
 }
 
-fn yields_whole_jpegs<S: Subject>(subject: &S) {
+fn yields_whole_pictures<S: Subject>(subject: &S) {
     let mut source = subject.open();
     for id in 1..=6 {
-        let (info, _) = jpeg::complete(&frame(&mut *source, id).jpeg).unwrap();
-        assert!(info.width >= 64 && info.height >= 48);
+        let (width, height) = frame(&mut *source, id).size;
+        assert!(width >= 64 && height >= 48);
     }
 }
 
@@ -183,9 +183,10 @@ fn opens_again<S: Subject>(subject: &S) {
     }
 }
 
-/// A frame that outlives the next call.
+/// What outlives the next call of a frame that was whole.
 struct Grabbed {
-    jpeg: Vec<u8>,
+    /// Pixels: width, height.
+    size: (u32, u32),
     captured_ns: u64,
     sequence: u64,
 }
@@ -201,13 +202,30 @@ fn frame(source: &mut dyn Source, id: u64) -> Grabbed {
     while begin.elapsed() < HANG {
         if let Event::Frame(grab) = source.next(id, Duration::from_millis(100)).unwrap() {
             return Grabbed {
-                jpeg: grab.jpeg.to_vec(),
+                size: size(grab.image),
                 captured_ns: grab.captured_ns,
                 sequence: grab.sequence,
             };
         }
     }
     panic!("no frame");
+}
+
+fn size(image: Image<'_>) -> (u32, u32) {
+    match image {
+        Image::Jpeg(jpeg) => {
+            let (info, _) = jpeg::complete(jpeg).unwrap();
+            (info.width.into(), info.height.into())
+        }
+        Image::Bgr {
+            pixels,
+            width,
+            height,
+        } => {
+            assert_eq!(picture::bgr_len(width, height), Some(pixels.len()));
+            (width, height)
+        }
+    }
 }
 
 /// How many descriptors of this process lead there.
@@ -230,7 +248,18 @@ fn jpegs() -> impl Iterator<Item = Vec<u8>> {
 }
 
 fn open(choice: &str) -> Box<dyn Source> {
-    let cfg = Config::new(choice, 64, 48, FPS, 80).unwrap();
+    open_as(choice, Form::Jpeg)
+}
+
+fn open_as(choice: &str, form: Form) -> Box<dyn Source> {
+    let asked = Asked {
+        width: 64,
+        height: 48,
+        fps: FPS,
+        quality: 80,
+        form,
+    };
+    let cfg = Config::new(choice, asked).unwrap();
     Opener::new(&cfg, false).open().unwrap()
 }
 
@@ -245,6 +274,24 @@ impl Subject for TestPicture {
 
     fn open(&self) -> Box<dyn Source> {
         open("test")
+    }
+
+    fn held(&self) -> Option<PathBuf> {
+        None
+    }
+}
+
+struct RawTestPicture;
+
+impl Subject for RawTestPicture {
+    const PACED: bool = true;
+
+    fn set_up() -> Self {
+        RawTestPicture
+    }
+
+    fn open(&self) -> Box<dyn Source> {
+        open_as("test", Form::Bgr24)
     }
 
     fn held(&self) -> Option<PathBuf> {
@@ -377,6 +424,7 @@ impl Subject for Camera {
                 height: 480,
                 fps: FPS,
                 quality: 80,
+                form: Form::Jpeg,
             },
         };
         Opener::new(&cfg, false).open().unwrap()

@@ -9,7 +9,7 @@ use std::time::Duration;
 use worker::unix_ns;
 
 use crate::pace::Pacer;
-use crate::source::{Event, Grab, Granted, Source, SourceError};
+use crate::source::{Event, Grab, Granted, Image, Source, SourceError};
 
 /// Finds one picture after the other, without end.
 pub(crate) trait Fetch {
@@ -71,7 +71,7 @@ impl<F: Fetch> Source for FileSource<F> {
         self.waiting = false;
         self.sequence += 1;
         Ok(Event::Frame(Grab {
-            jpeg: self.pictures.picture(),
+            image: Image::Jpeg(self.pictures.picture()),
             captured_ns: unix_ns(),
             sequence: self.sequence,
         }))

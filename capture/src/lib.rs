@@ -3,8 +3,8 @@
 //! [`Config::new`] finds everything that can never become right; [`run`] is the capture process.
 //! A source of one's own is a [`Source`], a variant of [`Choice`] and an arm in `open`.
 //!
-//! What belongs here: getting JPEG frames, their check, their pace, their capture time. What does
-//! not: viewers, the supervisor's decisions, drawing and encoding pictures (`picture`).
+//! What belongs here: getting frames, their check, their pace, their capture time. What does not:
+//! viewers, the supervisor's decisions, drawing, encoding and decoding pictures (`picture`).
 
 mod auto;
 pub mod camera;
@@ -24,7 +24,7 @@ mod stdin;
 mod stills;
 mod test_source;
 
-pub use config::{Asked, Choice, Config};
+pub use config::{Asked, Choice, Config, Form};
 pub use error::Error;
 pub use run::run;
-pub use source::{Event, Grab, Granted, Source, SourceError};
+pub use source::{Event, Grab, Granted, Image, Source, SourceError};

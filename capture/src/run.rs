@@ -1,8 +1,8 @@
 //! The loop from a source to the ring.
 //!
-//! Here is what happens to every source alike: its frames are checked, counted and published, its
-//! failures said and retried, its end shown. Not here: any particular source; what a failure is
-//! worth in the log ([`crate::outage`]).
+//! Here is what happens to every source alike: its frames are checked, decoded where the ring is
+//! to hold raw ones, counted and published, its failures said and retried, its end shown. Not here:
+//! any particular source; what a failure is worth in the log ([`crate::outage`]).
 
 use std::collections::HashSet;
 use std::thread;
@@ -12,10 +12,10 @@ use shm_ring::{FrameMeta, Signal, Writer};
 use worker::{Cell, DropCause, SourceInfo, State, exit, signals, title};
 
 use crate::check::Gate;
-use crate::config::Config;
+use crate::config::{Config, Form};
 use crate::open::Opener;
 use crate::outage::{Outage, RETRY, is_silent};
-use crate::source::{Event, Grab, Granted, Source, SourceError};
+use crate::source::{Event, Grab, Granted, Image, Source, SourceError};
 
 /// The longest wait without a sign of life. Bounds how late a SIGTERM is heeded.
 const TICK: Duration = Duration::from_millis(250);
@@ -33,7 +33,7 @@ pub fn run(cfg: &Config, writer: Writer, cell: Cell<'_>) -> i32 {
         .source()
         .is_some_and(|last| last.kind == "camera");
     let mut opener = Opener::new(cfg, had_camera);
-    let mut capture = Capture::new(writer, cell);
+    let mut capture = Capture::new(writer, cell, cfg.asked.form);
     if !had_camera {
         capture.show(&unopened(cfg), (0, 0));
     }
@@ -49,6 +49,9 @@ type Stopping<'a> = &'a dyn Fn() -> bool;
 struct Capture<'a> {
     writer: Writer,
     cell: Cell<'a>,
+    form: Form,
+    /// A decoded frame; kept for its memory.
+    pixels: Vec<u8>,
     gate: Gate,
     outage: Outage,
     /// Frames are coming, and the ring says so.
@@ -68,10 +71,12 @@ struct Capture<'a> {
 }
 
 impl<'a> Capture<'a> {
-    fn new(writer: Writer, cell: Cell<'a>) -> Capture<'a> {
+    fn new(writer: Writer, cell: Cell<'a>, form: Form) -> Capture<'a> {
         Capture {
             writer,
             cell,
+            form,
+            pixels: Vec::new(),
             gate: Gate::default(),
             outage: Outage::default(),
             live: false,
@@ -133,27 +138,41 @@ impl<'a> Capture<'a> {
         Ok(())
     }
 
-    /// Checks a frame and puts it into the ring, or drops it. Gives its size in pixels.
+    /// Puts a frame into the ring if it is whole, or drops it. Gives its size in pixels.
     fn publish(&mut self, grab: &Grab<'_>, fixed_size: bool) -> Option<(u32, u32)> {
-        let (info, jpeg) = match self.gate.check(grab.jpeg, fixed_size) {
-            Ok(whole) => whole,
-            Err(e) => {
-                self.dropped(DropCause::Corrupt, 1, &e.to_string());
-                return None;
-            }
+        let whole;
+        let (format, (width, height), bytes) = match grab.image {
+            Image::Jpeg(jpeg) => match self.gate.check(jpeg, fixed_size) {
+                Ok((info, jpeg)) => {
+                    whole = jpeg;
+                    match self.form {
+                        Form::Jpeg => (*b"MJPG", (info.width.into(), info.height.into()), &*whole),
+                        Form::Bgr24 => match picture::decode_bgr(&whole, &mut self.pixels) {
+                            Ok(size) => (*b"BGR3", size, self.pixels.as_slice()),
+                            Err(e) => return self.corrupt(&e.to_string()),
+                        },
+                    }
+                }
+                Err(e) => return self.corrupt(&e.to_string()),
+            },
+            Image::Bgr {
+                pixels,
+                width,
+                height,
+            } => (*b"BGR3", (width, height), pixels),
         };
         let meta = FrameMeta {
-            format: *b"MJPG",
-            width: info.width.into(),
-            height: info.height.into(),
+            format,
+            width,
+            height,
             flags: 0,
             sequence: grab.sequence,
             captured_ns: grab.captured_ns,
         };
-        match self.writer.publish(&jpeg, &meta) {
+        match self.writer.publish(bytes, &meta) {
             Ok(_) => {
-                self.cell.slot().add_frame(jpeg.len() as u64);
-                return Some((meta.width, meta.height));
+                self.cell.slot().add_frame(bytes.len() as u64);
+                return Some((width, height));
             }
             Err(shm_ring::Error::FrameTooLarge { len, needed, .. }) => {
                 let why = format!("one of {len} bytes takes --ring {}M", needed >> 20);
@@ -161,8 +180,13 @@ impl<'a> Capture<'a> {
             }
             // The supervisor sees it, too, and says it.
             Err(shm_ring::Error::Truncated { .. }) => self.ring_lost = true,
-            Err(e) => self.dropped(DropCause::Corrupt, 1, &e.to_string()),
+            Err(e) => return self.corrupt(&e.to_string()),
         }
+        None
+    }
+
+    fn corrupt(&mut self, why: &str) -> Option<(u32, u32)> {
+        self.dropped(DropCause::Corrupt, 1, why);
         None
     }
 

@@ -1,7 +1,8 @@
 //! What a source of pictures is: the trait, what it yields, how it fails.
 //!
-//! Not here: any particular source, pacing, the check of JPEG bytes (the loop does that for
-//! every source alike), and anything about the ring.
+//! Not here: any particular source, pacing, the check of JPEG bytes and their decoding where the
+//! ring is to hold raw frames (the loop does both for every source alike), and anything about the
+//! ring.
 
 use std::time::Duration;
 
@@ -18,17 +19,35 @@ pub struct Granted {
     pub width: u32,
     /// Pixels; 0 while not known.
     pub height: u32,
-    /// What the source delivers, by its fourcc: `MJPG`, or `YUYV` where it is encoded here.
+    /// What the source delivers, by its fourcc: `MJPG`, `BGR3` (the test picture, where it was asked
+    /// for), or `YUYV` where it is encoded here.
     pub format: String,
     /// Frames a second as set; 0 where the source alone decides (a pipe).
     pub fps: f64,
 }
 
+/// A frame's bytes.
+#[derive(Debug, Clone, Copy)]
+pub enum Image<'a> {
+    /// A JPEG as it came, not yet checked.
+    Jpeg(&'a [u8]),
+    /// Packed BGR, `picture::bgr_len(width, height)` bytes. Only where
+    /// [`Form::Bgr24`](crate::Form::Bgr24) was asked for.
+    Bgr {
+        /// Row by row, 3 bytes a pixel.
+        pixels: &'a [u8],
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+    },
+}
+
 /// One frame, lent by its source until the next call.
 #[derive(Debug)]
 pub struct Grab<'a> {
-    /// A JPEG as it came, not yet checked.
-    pub jpeg: &'a [u8],
+    /// Its bytes.
+    pub image: Image<'a>,
     /// Unix time of capture, nanoseconds.
     pub captured_ns: u64,
     /// The source's own count of the frame (a driver's sequence number), or 0.

@@ -18,7 +18,7 @@ use worker::{DropCause, unix_ns};
 use crate::config::MAX_FRAME;
 use crate::mjpeg::{PIECE, lost};
 use crate::pace::Limit;
-use crate::source::{Event, Grab, Granted, Source, SourceError};
+use crate::source::{Event, Grab, Granted, Image, Source, SourceError};
 
 /// The reading end of a pipe. Standard input, but for tests.
 pub(crate) struct Pipe<F> {
@@ -141,7 +141,7 @@ impl<F: AsFd> Source for Pipe<F> {
         self.waiting = false;
         self.sequence += 1;
         Ok(Event::Frame(Grab {
-            jpeg: self.splitter.frame(),
+            image: Image::Jpeg(self.splitter.frame()),
             captured_ns: unix_ns(),
             sequence: self.sequence,
         }))
@@ -177,7 +177,12 @@ mod tests {
         loop {
             match pipe.next(1, Duration::from_secs(60)) {
                 Ok(Event::Idle) => {}
-                Ok(Event::Frame(grab)) => return format!("frame of {}", grab.jpeg.len()),
+                Ok(Event::Frame(grab)) => {
+                    let Image::Jpeg(jpeg) = grab.image else {
+                        panic!("{grab:?}");
+                    };
+                    return format!("frame of {}", jpeg.len());
+                }
                 Ok(Event::Dropped(cause, n)) => return format!("{n} {}", cause.name()),
                 Err(e) => return e.to_string(),
             }

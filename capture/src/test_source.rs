@@ -1,41 +1,61 @@
 //! The test picture as a source: drawn here, so it never fails and never ends.
 //!
-//! Not here: what it looks like (`picture::TestPicture`).
+//! Not here: what it looks like (`picture`).
 
 use std::time::Duration;
 
-use picture::TestPicture;
+use picture::{RawTestPicture, TestPicture};
 use worker::unix_ns;
 
-use crate::config::Asked;
+use crate::config::{Asked, Form};
 use crate::pace::Pacer;
-use crate::source::{Event, Grab, Granted, Source, SourceError};
+use crate::source::{Event, Grab, Granted, Image, Source, SourceError};
 
 /// The test picture at its pace.
 pub(crate) struct TestSource {
     granted: Granted,
     pacer: Pacer,
-    picture: TestPicture,
-    jpeg: Vec<u8>,
+    picture: Picture,
+}
+
+/// In the form that the ring is to hold.
+enum Picture {
+    Jpeg(Box<TestPicture>, Vec<u8>),
+    Bgr(Box<RawTestPicture>),
 }
 
 impl TestSource {
     /// Prepares what does not change from frame to frame. `detail` is for people.
     pub(crate) fn open(asked: &Asked, detail: &str) -> Result<TestSource, SourceError> {
-        let picture = TestPicture::new(asked.width, asked.height, asked.fps, asked.quality)
-            .map_err(|e| SourceError::NoSignal(format!("the test picture: {e}")))?;
+        let &Asked {
+            width,
+            height,
+            fps,
+            quality,
+            form,
+        } = asked;
+        let picture = match form {
+            Form::Jpeg => TestPicture::new(width, height, fps, quality)
+                .map(|picture| Picture::Jpeg(Box::new(picture), Vec::new())),
+            Form::Bgr24 => RawTestPicture::new(width, height, fps)
+                .map(|picture| Picture::Bgr(Box::new(picture))),
+        };
+        let picture =
+            picture.map_err(|e| SourceError::NoSignal(format!("the test picture: {e}")))?;
         Ok(TestSource {
             granted: Granted {
                 kind: "test",
                 detail: detail.to_owned(),
-                width: asked.width,
-                height: asked.height,
-                format: "MJPG".to_owned(),
-                fps: asked.fps.into(),
+                width,
+                height,
+                format: match form {
+                    Form::Jpeg => "MJPG".to_owned(),
+                    Form::Bgr24 => "BGR3".to_owned(),
+                },
+                fps: fps.into(),
             },
-            pacer: Pacer::new(asked.fps),
+            pacer: Pacer::new(fps),
             picture,
-            jpeg: Vec::new(),
         })
     }
 }
@@ -50,9 +70,19 @@ impl Source for TestSource {
             return Ok(event);
         }
         let captured_ns = unix_ns();
-        self.picture.render(next_id, captured_ns, &mut self.jpeg);
+        let image = match &mut self.picture {
+            Picture::Jpeg(picture, jpeg) => {
+                picture.render(next_id, captured_ns, jpeg);
+                Image::Jpeg(jpeg)
+            }
+            Picture::Bgr(picture) => Image::Bgr {
+                pixels: picture.render(next_id, captured_ns),
+                width: self.granted.width,
+                height: self.granted.height,
+            },
+        };
         Ok(Event::Frame(Grab {
-            jpeg: &self.jpeg,
+            image,
             captured_ns,
             sequence: next_id,
         }))

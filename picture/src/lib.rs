@@ -1,19 +1,22 @@
-//! JPEG frames as bytes: check, complete, split, draw and encode.
+//! Frames as bytes: check, complete and split JPEG, draw, encode, decode.
 //!
 //! - [`jpeg`]: is this a whole JPEG, how large is the picture; puts missing Huffman tables in.
 //! - [`split`]: finds JPEGs in a byte stream.
 //! - [`TestPicture`]: a live picture without a camera, cheap enough for every frame.
 //! - [`placeholder`]: the still that is shown when there is no picture.
+//! - [`RawTestPicture`]: the same without JPEG, as packed BGR.
 //! - [`encode_yuyv`]: raw camera frames to JPEG.
+//! - [`decode_bgr`], [`encode_bgr`]: JPEG to packed BGR and back; nothing else decodes a picture.
 //!
-//! Nothing here knows of rings, processes, viewers, files or clocks, and nothing decodes
-//! a picture.
+//! Nothing here knows of rings, processes, viewers, files or clocks.
 
+mod bgr;
 mod canvas;
 mod font;
 mod huffman;
 pub mod jpeg;
 mod placeholder;
+mod raw_test_picture;
 pub mod split;
 mod test_picture;
 #[cfg(test)]
@@ -22,7 +25,9 @@ mod tiles;
 mod walk;
 mod yuyv;
 
+pub use bgr::{bgr_len, decode_bgr, encode_bgr};
 pub use placeholder::placeholder;
+pub use raw_test_picture::RawTestPicture;
 pub use test_picture::TestPicture;
 pub use yuyv::encode_yuyv;
 
@@ -32,7 +37,7 @@ pub const MIN_WIDTH: u32 = 64;
 pub const MIN_HEIGHT: u32 = 48;
 /// The largest width and height that are drawn or encoded, in pixels (JPEG itself ends at 65535).
 pub const MAX_SIDE: u32 = 65_500;
-/// The most pixels that are drawn: 8192x8192. A drawing takes 3 bytes of memory a pixel.
+/// The most pixels that are drawn or decoded: 8192x8192. Either takes 3 bytes of memory a pixel.
 pub const MAX_PIXELS: u64 = 1 << 26;
 
 /// Why a picture cannot be drawn or encoded.
@@ -72,7 +77,7 @@ pub enum Error {
         stride: usize,
     },
     /// A raw frame holds fewer bytes than its size needs.
-    #[error("a YUYV frame of {width}x{height} needs {need} bytes and has {len}")]
+    #[error("a frame of {width}x{height} needs {need} bytes and has {len}")]
     TooShort {
         /// Width in pixels.
         width: u32,
@@ -86,6 +91,17 @@ pub enum Error {
     /// The encoder failed.
     #[error("cannot encode the picture: {0}")]
     Encode(#[from] jpeg_encoder::EncodingError),
+    /// The decoder failed.
+    #[error("cannot decode the picture: {0}")]
+    Decode(#[from] zune_jpeg::errors::DecodeErrors),
+    /// To be decoded, it has more than [`MAX_PIXELS`].
+    #[error("a picture of {width}x{height} is not decoded: {MAX_PIXELS} pixels are the most")]
+    TooLarge {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
 }
 
 /// The size as the encoder takes it, if a picture of it can be drawn.
@@ -96,6 +112,15 @@ fn drawable(width: u32, height: u32) -> Result<(u16, u16), Error> {
     match (u16::try_from(width), u16::try_from(height)) {
         (Ok(w), Ok(h)) if fits => Ok((w, h)),
         _ => Err(Error::Size { width, height }),
+    }
+}
+
+/// The size as the encoder takes it, if a frame of it can be encoded.
+fn encodable(width: u32, height: u32) -> Result<(u16, u16), Error> {
+    let sides = (1..=MAX_SIDE).contains(&width) && (1..=MAX_SIDE).contains(&height);
+    match (u16::try_from(width), u16::try_from(height)) {
+        (Ok(w), Ok(h)) if sides => Ok((w, h)),
+        _ => Err(Error::FrameSize { width, height }),
     }
 }
 

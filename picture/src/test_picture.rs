@@ -30,11 +30,8 @@ const LABELS: f32 = 2.6;
 /// A picture that says what it is: colour bars, a light that sweeps across once a second, the wall clock
 /// (UTC) to the millisecond, the frame's id, the size and the rate.
 pub struct TestPicture {
-    canvas: Canvas,
+    scene: Scene,
     encoder: TileEncoder,
-    sweep: Sweep,
-    clock: Digits,
-    id: Digits,
 }
 
 impl TestPicture {
@@ -46,22 +43,9 @@ impl TestPicture {
     pub fn new(width: u32, height: u32, fps: u32, quality: u8) -> Result<TestPicture, Error> {
         let quality = checked_quality(quality)?;
         let (w, h) = drawable(width, height)?;
-        let mut canvas = Canvas::new(w, h, Colour::rgb(BACKGROUND));
-        let granted = format!("{width}x{height} {fps} fps");
-        let layout = Layout::new(width as i32, height as i32, granted.len());
-        draw_header(&mut canvas, &layout, &granted);
-        draw_bars(&mut canvas, layout.bars);
-        let sweep = Sweep::new(layout.track);
-        sweep.draw_track(&mut canvas);
-        let [clock, id] = draw_labels(&mut canvas, &layout);
-        let encoder = TileEncoder::new(&mut canvas, quality)?;
-        Ok(TestPicture {
-            canvas,
-            encoder,
-            sweep,
-            clock,
-            id,
-        })
+        let mut scene = Scene::new(w, h, fps);
+        let encoder = TileEncoder::new(&mut scene.canvas, quality)?;
+        Ok(TestPicture { scene, encoder })
     }
 
     /// Puts frame `id`, shown at Unix time `at_unix_ns` (nanoseconds), into `out`, which is cleared first:
@@ -69,17 +53,50 @@ impl TestPicture {
     ///
     /// Of the id the last 12 digits are shown.
     pub fn render(&mut self, id: u64, at_unix_ns: u64, out: &mut Vec<u8>) {
+        self.scene.show(id, at_unix_ns);
+        self.encoder
+            .update(&mut self.scene.canvas)
+            .expect("writing to memory does not fail, and the size was accepted in new()");
+        out.clear();
+        self.encoder.write(out);
+    }
+}
+
+/// The picture before it is encoded or sent: what stands and what moves.
+pub(crate) struct Scene {
+    pub(crate) canvas: Canvas,
+    sweep: Sweep,
+    clock: Digits,
+    id: Digits,
+}
+
+impl Scene {
+    /// Of a size that is [`drawable`].
+    pub(crate) fn new(width: u16, height: u16, fps: u32) -> Scene {
+        let mut canvas = Canvas::new(width, height, Colour::rgb(BACKGROUND));
+        let granted = format!("{width}x{height} {fps} fps");
+        let layout = Layout::new(width.into(), height.into(), granted.len());
+        draw_header(&mut canvas, &layout, &granted);
+        draw_bars(&mut canvas, layout.bars);
+        let sweep = Sweep::new(layout.track);
+        sweep.draw_track(&mut canvas);
+        let [clock, id] = draw_labels(&mut canvas, &layout);
+        Scene {
+            canvas,
+            sweep,
+            clock,
+            id,
+        }
+    }
+
+    /// Draws what frame `id` at that Unix time has other than the one before.
+    pub(crate) fn show(&mut self, id: u64, at_unix_ns: u64) {
         let ms = at_unix_ns / 1_000_000 % 86_400_000;
         self.clock.show(&mut self.canvas, &clock_text(ms));
         let id = id.to_string();
         let shown = &id[id.len().saturating_sub(ID_DIGITS)..];
         self.id.show(&mut self.canvas, shown);
         self.sweep.show(&mut self.canvas, ms % 1000);
-        self.encoder
-            .update(&mut self.canvas)
-            .expect("writing to memory does not fail, and the size was accepted in new()");
-        out.clear();
-        self.encoder.write(out);
     }
 }
 

@@ -4,7 +4,7 @@
 
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor};
 
-use crate::{Error, MAX_SIDE, checked_quality};
+use crate::{Error, checked_quality, encodable};
 
 /// Encodes a frame of packed YUYV 4:2:2 as a baseline JPEG 4:2:0 into `out`, which is cleared first.
 ///
@@ -22,11 +22,7 @@ pub fn encode_yuyv(
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let quality = checked_quality(quality)?;
-    let sides = (1..=MAX_SIDE).contains(&width) && (1..=MAX_SIDE).contains(&height);
-    let (w, h) = match (u16::try_from(width), u16::try_from(height)) {
-        (Ok(w), Ok(h)) if sides => (w, h),
-        _ => return Err(Error::FrameSize { width, height }),
-    };
+    let (w, h) = encodable(width, height)?;
     let line = usize::from(w).div_ceil(2) * 4;
     if stride < line {
         return Err(Error::Stride {
@@ -149,6 +145,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::MAX_SIDE;
     use crate::testing::decode;
 
     /// A frame of one colour, with `pad` bytes of noise behind each line but the last.

@@ -3,15 +3,28 @@
 //! Not here: what happens to the connection.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
+use crate::{Listener, Protocol};
+
+/// A connection that has come.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    /// Non-blocking.
+    pub socket: TcpStream,
+    /// The peer's.
+    pub address: SocketAddr,
+    /// What is spoken where it came in.
+    pub protocol: Protocol,
+}
+
 /// The listening sockets as one sender sees them, and the set in which it waits for them.
 #[derive(Debug)]
 pub(crate) struct Door<'a> {
-    listeners: &'a [TcpListener],
+    listeners: &'a [Listener],
     epoll: Epoll,
     /// How many listeners are in the set.
     open: usize,
@@ -22,10 +35,10 @@ impl<'a> Door<'a> {
     ///
     /// # Errors
     /// Those of `epoll_create1(2)` and `fcntl(2)`.
-    pub fn new(listeners: &'a [TcpListener]) -> io::Result<Self> {
+    pub fn new(listeners: &'a [Listener]) -> io::Result<Self> {
         for listener in listeners {
             // Another sender may be quicker between the wake-up and the accept.
-            listener.set_nonblocking(true)?;
+            listener.socket.set_nonblocking(true)?;
         }
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         Ok(Door {
@@ -40,20 +53,20 @@ impl<'a> Door<'a> {
         &self.epoll
     }
 
-    /// Waits for a connection, at most `timeout`; a signal ends the wait, too. The socket comes
-    /// non-blocking. The door is open only meanwhile: the kernel would give a busy sender's place
-    /// in the queue a wake-up that an idle one needs.
+    /// Waits for a connection, at most `timeout`; a signal ends the wait, too. The door is open
+    /// only meanwhile: the kernel would give a busy sender's place in the queue a wake-up that an
+    /// idle one needs.
     ///
     /// # Errors
     /// Those of `epoll_ctl(2)`, `epoll_wait(2)` and `accept(2)`, except where the connection was
     /// gone before it was accepted.
-    pub fn next(&mut self, timeout: Duration) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+    pub fn next(&mut self, timeout: Duration) -> io::Result<Option<Arrival>> {
         let next = self.open().and_then(|()| self.wait(timeout));
         self.close();
         next
     }
 
-    fn wait(&self, timeout: Duration) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+    fn wait(&self, timeout: Duration) -> io::Result<Option<Arrival>> {
         let mut ready = [EpollEvent::empty(); 8];
         let timeout = EpollTimeout::try_from(timeout).unwrap_or(EpollTimeout::ZERO);
         let count = match self.epoll.wait(&mut ready, timeout) {
@@ -77,7 +90,7 @@ impl<'a> Door<'a> {
         for (index, listener) in self.listeners.iter().enumerate().skip(self.open) {
             let events = EpollFlags::EPOLLIN | EpollFlags::EPOLLEXCLUSIVE;
             self.epoll
-                .add(listener, EpollEvent::new(events, index as u64))?;
+                .add(&listener.socket, EpollEvent::new(events, index as u64))?;
             self.open += 1;
         }
         Ok(())
@@ -87,25 +100,29 @@ impl<'a> Door<'a> {
     pub fn close(&mut self) {
         for listener in &self.listeners[..self.open] {
             // It fails only for what is not in the set.
-            let _ = self.epoll.delete(listener);
+            let _ = self.epoll.delete(&listener.socket);
         }
         self.open = 0;
     }
 
-    /// Takes a connection from listener `index`, if one is there; the socket comes non-blocking.
+    /// Takes a connection from listener `index`, if one is there.
     ///
     /// # Errors
     /// Those of `accept(2)`, except where the connection was gone before it was accepted.
-    pub fn accept(&self, index: usize) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+    pub fn accept(&self, index: usize) -> io::Result<Option<Arrival>> {
         self.listeners.get(index).map_or(Ok(None), accept)
     }
 }
 
-fn accept(listener: &TcpListener) -> io::Result<Option<(TcpStream, SocketAddr)>> {
-    match listener.accept() {
+fn accept(listener: &Listener) -> io::Result<Option<Arrival>> {
+    match listener.socket.accept() {
         Ok((socket, address)) => {
             socket.set_nonblocking(true)?;
-            Ok(Some((socket, address)))
+            Ok(Some(Arrival {
+                socket,
+                address,
+                protocol: listener.protocol,
+            }))
         }
         Err(error) if is_nobody(&error) => Ok(None),
         Err(error) => Err(error),
@@ -133,23 +150,26 @@ fn is_nobody(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
     fn one_connection_from_any_listener_then_none() {
-        let listeners = [
-            TcpListener::bind("127.0.0.1:0").unwrap(),
-            TcpListener::bind("127.0.0.1:0").unwrap(),
-        ];
+        let listeners = [Protocol::Http, Protocol::Raw].map(|protocol| Listener {
+            socket: TcpListener::bind("127.0.0.1:0").unwrap(),
+            protocol,
+        });
         let mut doors = [
             Door::new(&listeners).unwrap(),
             Door::new(&listeners).unwrap(),
         ];
         let at_once = Duration::ZERO;
         for listener in &listeners {
-            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            let (_, address) = doors[0].next(Duration::from_secs(60)).unwrap().unwrap();
-            assert_eq!(address, client.local_addr().unwrap());
+            let client = TcpStream::connect(listener.socket.local_addr().unwrap()).unwrap();
+            let arrival = doors[0].next(Duration::from_secs(60)).unwrap().unwrap();
+            assert_eq!(arrival.address, client.local_addr().unwrap());
+            assert_eq!(arrival.protocol, listener.protocol);
         }
         assert!(doors[1].next(at_once).unwrap().is_none());
     }

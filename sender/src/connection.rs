@@ -1,5 +1,6 @@
-//! One connection's life: read one request, give one answer, close. A machine that never waits:
-//! each step goes as far as it can and says what the next one waits for.
+//! One connection's life. HTTP: read one request, give one answer, close. Raw: nothing is read, the
+//! answer is the stream. A machine that never waits: each step goes as far as it can and says what
+//! the next one waits for.
 //!
 //! Not here: what a request is (`http`), a stream once it has begun (`stream`), and the waiting
 //! (`blocking`, `multiplex`).
@@ -7,13 +8,15 @@
 use std::borrow::Cow;
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use worker::{Engaged, Slot, Viewer, signals, status};
+use worker::{Engaged, Seat, Slot, Viewer, signals, status};
 
-use crate::Sender;
+use crate::accept::Arrival;
 use crate::awaiting::Await;
 use crate::end::End;
+use crate::framing::Framing;
 use crate::http::page;
 use crate::http::reply::{self, Code, Reply};
 use crate::http::request::{self, MAX_HEAD, Parsed, Request};
@@ -22,6 +25,7 @@ use crate::snapshot::{Snapshot, Taken};
 use crate::socket::{SLICE, is_later};
 use crate::spill::Spill;
 use crate::stream::Stream;
+use crate::{Protocol, Sender};
 
 /// For the whole request to arrive.
 const REQUEST: Duration = Duration::from_secs(5);
@@ -49,6 +53,8 @@ pub(crate) struct Connection<'a> {
 }
 
 enum Phase<'a> {
+    /// A raw viewer has come: its stream begins with nothing asked.
+    Raw,
     /// Reading the request: what there is of it, and since when.
     Request(Vec<u8>, Instant),
     /// Waiting for a fresh frame.
@@ -71,21 +77,19 @@ enum Led<'a> {
 }
 
 impl<'a> Connection<'a> {
-    /// A connection that has just been accepted, to be counted in `slot`. `socket` is non-blocking.
-    pub fn new(
-        socket: TcpStream,
-        address: SocketAddr,
-        slot: &'a Slot,
-        sender: &'a Sender<'a>,
-        now: Instant,
-    ) -> Self {
+    /// A connection that has just been accepted, to be counted in `slot`.
+    pub fn new(arrival: Arrival, slot: &'a Slot, sender: &'a Sender<'a>, now: Instant) -> Self {
+        let address = arrival.address;
         Connection {
             sender,
             slot,
-            socket,
+            socket: arrival.socket,
             // A viewer over IPv4 on an IPv6 socket is shown as what it is.
             address: SocketAddr::new(address.ip().to_canonical(), address.port()),
-            phase: Phase::Request(Vec::new(), now),
+            phase: match arrival.protocol {
+                Protocol::Http => Phase::Request(Vec::new(), now),
+                Protocol::Raw => Phase::Raw,
+            },
             _engaged: sender.cell.engage(),
         }
     }
@@ -104,6 +108,10 @@ impl<'a> Connection<'a> {
     pub fn step(&mut self, now: Instant) -> Option<Await> {
         loop {
             let led = match &mut self.phase {
+                Phase::Raw => match self.take_seat() {
+                    Some(seat) => self.stream(Framing::Raw, None, seat, now),
+                    None => Led::Out,
+                },
                 Phase::Request(bytes, began) => {
                     match read_request(&self.socket, bytes, *began, self.sender, now) {
                         Ok(verdict) => self.answer(verdict, now),
@@ -112,9 +120,10 @@ impl<'a> Connection<'a> {
                 }
                 Phase::Snapshot(snapshot, head_only) => {
                     let head_only = *head_only;
-                    match snapshot.step(self.sender.ring, now) {
+                    match snapshot.step(self.sender, now) {
                         Taken::Wait(wait) => Led::Wait(wait),
                         Taken::Frame(info, jpeg) => {
+                            let jpeg = Arc::unwrap_or_clone(jpeg);
                             let reply = Reply::snapshot(info.id, info.meta.captured_ns, jpeg);
                             say(reply, head_only, now)
                         }
@@ -170,7 +179,7 @@ impl<'a> Connection<'a> {
             Parsed::NeedMore => return Led::Out, // nothing was asked
         };
         let reply = match route(&path, &query) {
-            Route::Stream { key } => return self.stream(key, head_only, now),
+            Route::Stream { key } => return self.http_stream(key, head_only, now),
             Route::Snapshot => {
                 let snapshot = Snapshot::new(self.sender.ring, now);
                 return Led::To(Phase::Snapshot(snapshot, head_only));
@@ -185,26 +194,47 @@ impl<'a> Connection<'a> {
         say(reply, head_only, now)
     }
 
-    fn stream(&self, key: Option<String>, head_only: bool, now: Instant) -> Led<'a> {
+    fn http_stream(&self, key: Option<String>, head_only: bool, now: Instant) -> Led<'a> {
         let board = self.sender.board;
-        let Some(seat) = board.take_seat() else {
-            if !head_only {
-                board.add_refused();
-                let address = self.address;
-                tracing::info!("viewer {address} turned away: all places are taken");
-            }
-            return say(full(board.seats()), head_only, now);
-        };
         if head_only {
-            drop(seat); // the stream itself may be asked for next
-            return say_bytes(&reply::stream_head(), now);
+            // The stream itself may be asked for next: no seat is kept, no refusal counted.
+            return match board.take_seat() {
+                Some(_) => say_bytes(&reply::stream_head(), now),
+                None => say(full(board.seats()), head_only, now),
+            };
         }
+        match self.take_seat() {
+            Some(seat) => self.stream(Framing::Multipart, key, seat, now),
+            None => say(full(board.seats()), head_only, now),
+        }
+    }
+
+    /// A seat for the viewer; if there is none, that is counted and said.
+    fn take_seat(&self) -> Option<Seat<'a>> {
+        let board = self.sender.board;
+        let seat = board.take_seat();
+        if seat.is_none() {
+            board.add_refused();
+            let address = self.address;
+            tracing::info!("viewer {address} turned away: all places are taken");
+        }
+        seat
+    }
+
+    fn stream(
+        &self,
+        framing: Framing,
+        key: Option<String>,
+        seat: Seat<'a>,
+        now: Instant,
+    ) -> Led<'a> {
         let viewer = Viewer {
             addr: self.address,
-            protocol: Cow::Borrowed("http-stream"),
+            protocol: Cow::Borrowed(framing.name()),
             key,
         };
-        let mut stream = Box::new(Stream::new(&viewer, self.slot, seat, self.sender, now));
+        let stream = Stream::new(&viewer, framing, self.slot, seat, self.sender, now);
+        let mut stream = Box::new(stream);
         match stream.set_up(&self.socket) {
             Ok(()) => Led::To(Phase::Stream(stream)),
             Err(error) => {

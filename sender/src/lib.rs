@@ -1,4 +1,5 @@
-//! A viewer's life: accept, speak HTTP, pace, send frames straight from the ring.
+//! A viewer's life: accept, speak HTTP or the raw protocol of 2017, pace, send frames straight from
+//! the ring.
 //!
 //! [`run`] is a sender process. What a connection does is one machine, `connection`, which never
 //! waits: it says what it waits for. The [`Model`] is who waits: one connection after the other
@@ -13,13 +14,16 @@ mod accept;
 mod awaiting;
 mod blocking;
 mod connection;
+mod convert;
 mod end;
+mod framing;
 pub mod http;
 mod multiplex;
 mod one_by_one;
 mod pacing;
 mod peer;
 mod placeholder;
+mod raw;
 mod snapshot;
 mod socket;
 mod spell;
@@ -34,6 +38,7 @@ use std::time::{Duration, Instant};
 use shm_ring::Reader;
 use worker::{Board, Cell, Instance, State, exit, signals};
 
+use crate::convert::Converter;
 use crate::placeholder::Easel;
 
 /// How one sender process serves its connections, of which it takes as many at once as its cell
@@ -48,6 +53,24 @@ pub enum Model {
     Multiplex,
 }
 
+/// What is spoken on a connection, by where it came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// A request, and its answer: the page, a stream of JPEGs, a snapshot, the status.
+    Http,
+    /// Raw frames from the connection on, as in 2017.
+    Raw,
+}
+
+/// Where connections come in.
+#[derive(Debug)]
+pub struct Listener {
+    /// The listening socket.
+    pub socket: TcpListener,
+    /// What is spoken there.
+    pub protocol: Protocol,
+}
+
 /// What a sender is told at its start.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -55,12 +78,14 @@ pub struct Config {
     pub instance: Instance,
     /// How it serves its connections.
     pub model: Model,
-    /// All listeners are on loopback addresses: requests for other hosts' names are refused.
+    /// HTTP is on loopback addresses only: requests for other hosts' names are refused.
     pub loopback_only: bool,
     /// Frames that a viewer may fall behind before it is put on the newest; at least 1.
     pub lag: u64,
     /// Pixels of the placeholder until the first frame has come.
     pub size: (u32, u32),
+    /// JPEG quality of what is encoded here, 1 to 100.
+    pub quality: u8,
 }
 
 /// The longest wait for a connection, so that the heart beats and a stop is seen.
@@ -77,13 +102,14 @@ struct Sender<'a> {
     board: &'a Board,
     cell: Cell<'a>,
     easel: Easel,
+    converter: Converter,
 }
 
 /// Serves connections until SIGTERM, or until it has nothing to serve: the ring was cut short
 /// from outside. Returns the exit code.
 pub fn run(
     config: &Config,
-    listeners: &[TcpListener],
+    listeners: &[Listener],
     ring: &Reader,
     board: &Board,
     cell: Cell<'_>,
@@ -94,6 +120,7 @@ pub fn run(
         board,
         cell,
         easel: Easel::default(),
+        converter: Converter::new(config.quality),
     };
     let served = accept::Door::new(listeners).and_then(|door| match config.model {
         Model::OneByOne => {

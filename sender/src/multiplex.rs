@@ -8,14 +8,13 @@
 //! Not here: what a step does (`connection`).
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
 use shm_ring::{Bell, Ticket};
 use worker::{State, signals};
 
-use crate::accept::Door;
+use crate::accept::{Arrival, Door};
 use crate::awaiting::Await;
 use crate::connection::Connection;
 use crate::{DOOR, Heart, PAUSE, Sender};
@@ -57,10 +56,17 @@ pub(crate) fn run(sender: &Sender<'_>, mut door: Door<'_>) -> io::Result<()> {
         if anew || !wanted || !floor.has_room() || now < shut_until {
             door.close();
         }
-        if wanted && floor.has_room() && now >= shut_until {
-            door.open()?;
+        if wanted
+            && floor.has_room()
+            && now >= shut_until
+            && let Err(error) = door.open()
+        {
+            // Out of memory or watches, which takes time to pass; whoever is inside stays.
+            tracing::warn!("the door cannot be opened: {error}");
+            shut_until = now + PAUSE;
         }
-        ear.listen(door.epoll(), !floor.is_empty())?;
+        // Deaf, streams look by themselves (`FRAME_WAIT`) until it is tried again.
+        let _ = ear.listen(door.epoll(), !floor.is_empty());
         let left = next.min(reopen).saturating_duration_since(now);
         let count = wait(door.epoll(), &mut events, left)?;
         now = Instant::now();
@@ -72,7 +78,7 @@ pub(crate) fn run(sender: &Sender<'_>, mut door: Door<'_>) -> io::Result<()> {
                 _ if !floor.has_room() => {} // the door closes before the next wait
                 listener => match door.accept(listener as usize) {
                     Ok(None) => {}
-                    Ok(Some((socket, address))) => floor.admit(socket, address, now),
+                    Ok(Some(arrival)) => floor.admit(arrival, now),
                     Err(error) => {
                         tracing::warn!("a connection could not be accepted: {error}");
                         shut_until = now + PAUSE;
@@ -146,12 +152,12 @@ impl<'a> Floor<'a> {
     }
 
     /// Takes a connection in; there is room.
-    fn admit(&mut self, socket: TcpStream, address: SocketAddr, now: Instant) {
+    fn admit(&mut self, arrival: Arrival, now: Instant) {
         let Some(index) = self.free.pop() else {
             return;
         };
         let slot = &self.sender.cell.slots()[index];
-        let connection = Connection::new(socket, address, slot, self.sender, now);
+        let connection = Connection::new(arrival, slot, self.sender, now);
         self.guests[index] = Some(Guest {
             connection,
             wait: Await::Turn,

@@ -22,10 +22,10 @@ pub(crate) fn run(sender: &Sender<'_>, mut door: Door<'_>) {
         sender.cell.beat();
         match door.next(DOOR) {
             Ok(None) => {}
-            Ok(Some((socket, address))) => {
+            Ok(Some(arrival)) => {
                 let now = Instant::now();
                 let slot = sender.cell.slot();
-                let connection = Connection::new(socket, address, slot, sender, now);
+                let connection = Connection::new(arrival, slot, sender, now);
                 title::set(&format!("seqcast: sender {}", connection.address()));
                 let mut heart = Heart::new(sender.cell, now);
                 blocking::drive(connection, sender, |now| heart.tick(now));

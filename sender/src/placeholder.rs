@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use shm_ring::{FrameInfo, Signal, SignalState};
 
+use crate::convert::Shared;
+use crate::framing::Size;
 use crate::sys;
 
 /// One goes out so often: browsers and players would otherwise take the stream for dead.
@@ -46,22 +48,31 @@ struct Drawing {
     size: (u32, u32),
     text: Text,
     /// None where it cannot be drawn.
-    jpeg: Option<Arc<[u8]>>,
+    still: Option<Still>,
+}
+
+/// A drawing, encoded.
+#[derive(Debug, Clone)]
+pub(crate) struct Still {
+    /// The same memory for the same drawing.
+    pub jpeg: Shared,
+    /// As it was drawn.
+    pub size: Size,
 }
 
 impl Easel {
     /// That drawing: the latest, if it is the same, or a new one.
-    fn draw(&self, size: (u32, u32), text: Text) -> Option<Arc<[u8]>> {
+    fn draw(&self, size: (u32, u32), text: Text) -> Option<Still> {
         // A panic ends the process: nobody is left to find a half-made drawing.
         let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if latest
             .as_ref()
             .is_none_or(|drawing| (drawing.size, &drawing.text) != (size, &text))
         {
-            let jpeg = draw(size, &text).map(Arc::from);
-            *latest = Some(Drawing { size, text, jpeg });
+            let still = draw(size, &text);
+            *latest = Some(Drawing { size, text, still });
         }
-        latest.as_ref()?.jpeg.clone()
+        latest.as_ref()?.still.clone()
     }
 }
 
@@ -122,20 +133,24 @@ impl Placeholder {
         !self.is_live(signal, now) && !self.shown_at.is_some_and(fresh)
     }
 
-    /// The JPEG to show; `None` where none can be drawn.
-    pub fn show(&mut self, signal: &SignalState, easel: &Easel, now: Instant) -> Option<Arc<[u8]>> {
+    /// What to show; `None` where it cannot be drawn.
+    pub fn show(&mut self, signal: &SignalState, easel: &Easel, now: Instant) -> Option<Still> {
         self.shown_at = Some(now);
         easel.draw(self.size, text(signal, self.frame_ns))
     }
 }
 
-fn draw((width, height): (u32, u32), text: &Text) -> Option<Vec<u8>> {
+fn draw((width, height): (u32, u32), text: &Text) -> Option<Still> {
     let width = width.clamp(picture::MIN_WIDTH, MOST_SIDE);
     let height = height.clamp(picture::MIN_HEIGHT, MOST_SIDE);
     let lines: Vec<&str> = text.lines.iter().map(String::as_str).collect();
-    picture::placeholder(width, height, text.title, &lines)
+    let jpeg = picture::placeholder(width, height, text.title, &lines)
         .inspect_err(|error| tracing::warn!("no placeholder of {width}x{height}: {error}"))
-        .ok()
+        .ok()?;
+    Some(Still {
+        jpeg: Arc::new(jpeg),
+        size: (width.try_into().ok()?, height.try_into().ok()?),
+    })
 }
 
 /// What to say when the signal is this and the last frame came at `frame_ns` (0: never).

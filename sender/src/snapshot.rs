@@ -1,15 +1,18 @@
-//! One fresh frame, copied out: published after the request arrived, so that a picture of a
-//! moment is of that moment or not at all. A placeholder would end up in time-lapses; without a
-//! frame the answer is 503 and the reason.
+//! One fresh frame as a JPEG, copied out or converted: published after the request arrived, so that
+//! a picture of a moment is of that moment or not at all. A placeholder would end up in
+//! time-lapses; without a frame the answer is 503 and the reason.
 //!
 //! Not here: HTTP.
 
 use std::time::{Duration, Instant};
 
-use shm_ring::{FrameInfo, Reader, Signal};
-use worker::signals;
+use shm_ring::{FrameInfo, Gone, Reader, Signal};
+use worker::{SkipCause, signals};
 
+use crate::Sender;
 use crate::awaiting::Await;
+use crate::convert::Shared;
+use crate::framing::Form;
 
 /// How long to wait for it: twice as long as `--fps 1` takes.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -27,7 +30,7 @@ pub(crate) struct Snapshot {
 /// What has come of it.
 pub(crate) enum Taken {
     Wait(Await),
-    Frame(FrameInfo, Vec<u8>),
+    Frame(FrameInfo, Shared),
     /// Why there is none, as a sentence for a person.
     None(String),
 }
@@ -40,14 +43,19 @@ impl Snapshot {
         }
     }
 
-    /// Copies the frame if it is there.
-    pub fn step(&self, ring: &Reader, now: Instant) -> Taken {
+    /// Takes the frame if it is there.
+    pub fn step(&self, sender: &Sender<'_>, now: Instant) -> Taken {
+        let ring = sender.ring;
         let ticket = ring.ticket(); // before looking, or a change in between is slept through
         let head = ring.bounds().head;
         if head > self.before {
-            let mut jpeg = Vec::new();
-            if let Ok(info) = ring.read(head, &mut jpeg) {
-                return Taken::Frame(info, jpeg);
+            match take(sender, head) {
+                Ok((info, jpeg)) => return Taken::Frame(info, jpeg),
+                Err(SkipCause::Unusable) => {
+                    let why = "The frame at this moment is no picture. Try again.";
+                    return Taken::None(why.into());
+                }
+                Err(_) => {}
             }
         }
         // Where none is coming, a place that waits for one is missing elsewhere.
@@ -60,6 +68,20 @@ impl Snapshot {
         }
         Taken::Wait(Await::Change(ticket, self.deadline.min(now + SLICE)))
     }
+}
+
+/// Frame `id` as a JPEG.
+fn take(sender: &Sender<'_>, id: u64) -> Result<(FrameInfo, Shared), SkipCause> {
+    let ring = sender.ring;
+    let overwritten = |_: Gone| SkipCause::Overwritten;
+    let info = *ring.frame(id).map_err(overwritten)?.info();
+    if let Some((Form::Jpeg, _)) = Form::of(&info) {
+        let mut jpeg = Vec::new();
+        ring.read(id, &mut jpeg).map_err(overwritten)?;
+        return Ok((info, Shared::new(jpeg)));
+    }
+    let jpeg = sender.converter.join().picture(ring, id, Form::Jpeg)?;
+    Ok((info, jpeg))
 }
 
 fn why_not(ring: &Reader) -> String {

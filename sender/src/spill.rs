@@ -2,31 +2,43 @@
 //!
 //! Not here: where the bytes come from, and whether they are whole.
 
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 
-/// Bytes on their way out; the buffer is kept from one part to the next.
+use crate::convert::Shared;
+
+/// Bytes on their way out; the buffers are kept from one part to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Spill {
-    bytes: Vec<u8>,
+    head: Vec<u8>,
+    /// Behind the head, a picture that others may be sending, too.
+    picture: Option<Shared>,
+    tail: Vec<u8>,
     sent: usize,
 }
 
 impl Spill {
     /// Whether all is out.
     pub fn is_empty(&self) -> bool {
-        self.sent == self.bytes.len()
+        self.pieces().iter().map(|piece| piece.len()).sum::<usize>() == self.sent
     }
 
     /// Forgets what is left and lends the buffer for the next rest.
     pub fn refill(&mut self) -> &mut Vec<u8> {
         self.sent = 0;
-        self.bytes.clear();
-        &mut self.bytes
+        self.head.clear();
+        self.picture = None;
+        self.tail.clear();
+        &mut self.head
     }
 
-    /// The buffer, for more behind what is left.
+    /// Puts a picture behind what is in the buffer.
+    pub fn set_picture(&mut self, picture: Shared) {
+        self.picture = Some(picture);
+    }
+
+    /// A buffer for more behind all that is left.
     pub fn more(&mut self) -> &mut Vec<u8> {
-        &mut self.bytes
+        &mut self.tail
     }
 
     /// Writes as much as `out` takes in one call, and says how much.
@@ -34,9 +46,20 @@ impl Spill {
     /// # Errors
     /// Those of the call.
     pub fn write_to(&mut self, mut out: impl Write) -> io::Result<usize> {
-        let count = out.write(&self.bytes[self.sent..])?;
+        let mut pieces = self.pieces().map(IoSlice::new);
+        let mut left = &mut pieces[..];
+        IoSlice::advance_slices(&mut left, self.sent);
+        let count = out.write_vectored(left)?;
         self.sent += count;
+        if self.is_empty() {
+            self.refill(); // the picture's memory may be wanted
+        }
         Ok(count)
+    }
+
+    fn pieces(&self) -> [&[u8]; 3] {
+        let picture = self.picture.as_ref().map_or(&[][..], |shared| shared);
+        [&self.head, picture, &self.tail]
     }
 }
 
@@ -68,5 +91,27 @@ mod tests {
             }
             assert_eq!(out.0, text);
         }
+    }
+
+    #[test]
+    fn a_picture_and_what_is_behind_it() {
+        let picture = Shared::new(b"picture".to_vec());
+        let mut spill = Spill::default();
+        for behind in [b"".as_slice(), b"behind it"] {
+            spill.refill().extend_from_slice(b"header");
+            spill.set_picture(picture.clone());
+            spill.more().extend_from_slice(behind);
+            let mut out = Narrow(Vec::new());
+            while !spill.is_empty() {
+                assert!(spill.write_to(&mut out).unwrap() > 0);
+            }
+            assert_eq!(out.0, [b"headerpicture", behind].concat());
+            assert_eq!(Shared::strong_count(&picture), 1);
+        }
+        let mut at_once = Vec::new();
+        spill.refill().extend_from_slice(b"header");
+        spill.set_picture(picture);
+        spill.more().extend_from_slice(b"behind");
+        assert_eq!(spill.write_to(&mut at_once).unwrap(), 19);
     }
 }

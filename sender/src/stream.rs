@@ -10,25 +10,30 @@
 //! ever unsent, its size delays nothing. (An explicit `SO_SNDBUF` would end that growth, at
 //! `wmem_max`.)
 //!
+//! A frame that is not in the form that the viewer takes is converted first, and is then private
+//! memory, which nobody overtakes.
+//!
 //! A peer that ends its own sending (`nc -N`, a proxy) still watches; one that is gone shows as
 //! an error of the next write.
 //!
-//! Not here: which frame is next (`pacing`), what a placeholder says, how parts look, why it ended
-//! (`end`), and the waiting (`blocking`, `multiplex`).
+//! Not here: which frame is next (`pacing`), what a placeholder says, what goes around a picture
+//! (`framing`), converting (`convert`), why it ended (`end`), and the waiting (`blocking`,
+//! `multiplex`).
 
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
-use shm_ring::MaybeTorn;
+use shm_ring::{FrameInfo, MaybeTorn};
 use worker::{Seat, SkipCause, Slot, Viewer, signals, unix_ns};
 
 use crate::Sender;
 use crate::awaiting::Await;
+use crate::convert::Conversions;
 use crate::end::End;
-use crate::http::multipart::{self, FrameNumber, Part};
-use crate::http::reply;
+use crate::framing::{Form, Framing, Size};
+use crate::http::multipart::{FrameNumber, Part};
 use crate::pacing::{Pacing, Step};
 use crate::peer::Peer;
 use crate::placeholder::Placeholder;
@@ -57,19 +62,24 @@ fn skips(counts: &[u64; SkipCause::ALL.len()]) -> String {
         .collect()
 }
 
+/// A frame's length as it goes out, or why it is left out.
+type Begun = Result<usize, SkipCause>;
+
 /// A viewer with a seat.
 pub(crate) struct Stream<'a> {
     name: String,
     sender: &'a Sender<'a>,
     slot: &'a Slot,
     _seat: Seat<'a>,
+    framing: Framing,
+    conversions: Conversions<'a>,
     came: Instant,
     pacing: Pacing,
     placeholder: Placeholder,
     peer: Peer,
     spell: Spell,
     next_tick: Instant,
-    /// The present part's header.
+    /// What goes before the present frame.
     header: Vec<u8>,
     spill: Spill,
     /// Bytes of the frame that `spill` completes, if it is a frame's.
@@ -95,6 +105,7 @@ impl<'a> Stream<'a> {
     /// A stream that begins now and is counted in `slot`.
     pub fn new(
         viewer: &Viewer,
+        framing: Framing,
         slot: &'a Slot,
         seat: Seat<'a>,
         sender: &'a Sender<'a>,
@@ -115,14 +126,14 @@ impl<'a> Stream<'a> {
         let is_live = placeholder.is_live(ring.signal().signal, now);
         let last = head.saturating_sub(u64::from(is_live));
         let mut spill = Spill::default();
-        let opening = spill.refill();
-        opening.extend_from_slice(&reply::stream_head());
-        opening.extend_from_slice(multipart::OPENING);
+        framing.open(spill.refill());
         Stream {
             name,
             sender,
             slot,
             _seat: seat,
+            framing,
+            conversions: sender.converter.join(),
             came: now,
             pacing: Pacing::new(last, sender.config.lag),
             placeholder,
@@ -168,7 +179,7 @@ impl<'a> Stream<'a> {
         }
         if signals::stopping() {
             self.limit_unsent(socket, false)?;
-            self.spill.more().extend_from_slice(multipart::CLOSING);
+            self.spill.more().extend_from_slice(self.framing.closing());
             let deadline = *self.closing.insert(now + LAST_PART);
             return self.close(socket, deadline, now);
         }
@@ -269,20 +280,38 @@ impl<'a> Stream<'a> {
 
     /// Begins frame `id`; `spill` has its end.
     fn send_frame(&mut self, socket: &TcpStream, id: u64, now: Instant) -> Result<(), End> {
-        let Ok(frame) = self.sender.ring.frame(id) else {
+        let ring = self.sender.ring;
+        let Ok(frame) = ring.frame(id) else {
             self.skip(SkipCause::Overwritten, 1, now);
             return Ok(());
         };
-        let info = *frame.info();
-        let part = Part {
-            len: info.len,
-            captured_ns: info.meta.captured_ns,
-            frame: Some(FrameNumber {
-                id,
-                skipped: self.left_out,
-            }),
+        let form = self.framing.form();
+        let begun = match Form::of(frame.info()) {
+            Some((found, size)) if found == form => self.send_lent(socket, &frame, size)?,
+            Some((_, size)) => self.send_converted(frame.info(), form, size),
+            None => Err(SkipCause::Unusable),
         };
-        multipart::header(&part, &mut self.header);
+        match begun {
+            Ok(len) => {
+                self.left_out = 0;
+                self.placeholder.frame(frame.info(), now);
+                self.spilled_frame = Some(len);
+            }
+            Err(_) if ring.is_lost() => return Err(End::Lost),
+            Err(cause) => self.skip(cause, 1, now),
+        }
+        Ok(())
+    }
+
+    /// Sends a frame from where it lies, all that the socket takes but its last bytes.
+    fn send_lent(
+        &mut self,
+        socket: &TcpStream,
+        frame: &MaybeTorn<'_>,
+        size: Size,
+    ) -> Result<Begun, End> {
+        let info = *frame.info();
+        self.write_header(&info, info.len, size);
         let most = info.len - HELD_BACK.min(info.len);
         let written = match frame.send_to(socket.as_fd(), &self.header, 0..most) {
             Ok(written) => written,
@@ -292,22 +321,41 @@ impl<'a> Stream<'a> {
             Err(error) => return Err(error.into()),
         };
         self.written += written as u64;
-        copy_rest(&self.header, &frame, written, self.spill.refill());
-        if !frame.is_intact() {
-            if self.sender.ring.is_lost() {
-                return Err(End::Lost);
-            }
-            if written > 0 {
-                return Err(End::Torn(id));
-            }
-            self.spill.refill();
-            self.skip(SkipCause::Overwritten, 1, now);
-            return Ok(());
+        let rest = self.spill.refill();
+        copy_rest(&self.header, frame, written, rest);
+        rest.extend_from_slice(self.framing.trailer());
+        if frame.is_intact() {
+            return Ok(Ok(info.len));
         }
-        self.left_out = 0;
-        self.placeholder.frame(&info, now);
-        self.spilled_frame = Some(info.len);
-        Ok(())
+        if written > 0 && !self.sender.ring.is_lost() {
+            return Err(End::Torn(info.id));
+        }
+        self.spill.refill();
+        Ok(Err(SkipCause::Overwritten))
+    }
+
+    /// Puts all of a frame that has another form into `spill`.
+    fn send_converted(&mut self, info: &FrameInfo, form: Form, size: Size) -> Begun {
+        let picture = self.conversions.picture(self.sender.ring, info.id, form)?;
+        let len = picture.len();
+        self.write_header(info, len, size);
+        self.spill.refill().extend_from_slice(&self.header);
+        self.spill.set_picture(picture);
+        self.spill.more().extend_from_slice(self.framing.trailer());
+        Ok(len)
+    }
+
+    /// Writes what goes before a frame that is sent as so many bytes.
+    fn write_header(&mut self, info: &FrameInfo, len: usize, size: Size) {
+        let part = Part {
+            len,
+            captured_ns: info.meta.captured_ns,
+            frame: Some(FrameNumber {
+                id: info.id,
+                skipped: self.left_out,
+            }),
+        };
+        self.framing.header(&part, size, &mut self.header);
     }
 
     /// Goes on with a part that is half out; whether all of it is.
@@ -337,19 +385,24 @@ impl<'a> Stream<'a> {
     fn send_placeholder(&mut self, now: Instant) {
         let state = self.sender.ring.signal();
         let easel = &self.sender.easel;
-        let Some(jpeg) = self.placeholder.show(&state, easel, now) else {
+        let Some(still) = self.placeholder.show(&state, easel, now) else {
+            return;
+        };
+        let picture = match self.framing.form() {
+            Form::Jpeg => Some(still.jpeg.clone()),
+            Form::Bgr => self.conversions.still(&still),
+        };
+        let Some(picture) = picture else {
             return;
         };
         let part = Part {
-            len: jpeg.len(),
+            len: picture.len(),
             captured_ns: unix_ns(),
             frame: None,
         };
-        multipart::header(&part, &mut self.header);
-        let rest = self.spill.refill();
-        for bytes in [self.header.as_slice(), &jpeg, multipart::TRAILER] {
-            rest.extend_from_slice(bytes);
-        }
+        self.framing.header(&part, still.size, self.spill.refill());
+        self.spill.set_picture(picture);
+        self.spill.more().extend_from_slice(self.framing.trailer());
     }
 
     fn skip(&mut self, cause: SkipCause, count: u64, now: Instant) {
@@ -363,7 +416,7 @@ impl<'a> Stream<'a> {
 
     /// Ends the stream as a whole, if the viewer takes it in time.
     fn close(&mut self, socket: &TcpStream, deadline: Instant, now: Instant) -> Result<Await, End> {
-        let whole = self.send_spill(socket)?;
+        let whole = self.spill.is_empty() || self.send_spill(socket)?;
         if whole || now >= deadline {
             return Err(End::Stopped { whole });
         }
@@ -377,11 +430,9 @@ impl Drop for Stream<'_> {
     }
 }
 
-/// Appends to `out` what is left of header, frame and trailer behind the first `written` bytes,
-/// none of which is the trailer's.
+/// Appends to `out` what is left of header and frame behind the first `written` bytes.
 fn copy_rest(header: &[u8], frame: &MaybeTorn<'_>, written: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(&header[written.min(header.len())..]);
     let from = written.saturating_sub(header.len());
     frame.copy_range(from..frame.info().len, out);
-    out.extend_from_slice(multipart::TRAILER);
 }

@@ -13,8 +13,8 @@ use crate::accept::Door;
 use crate::connection::Connection;
 use crate::{DOOR, PAUSE, Sender, blocking};
 
-/// Bytes of stack for a connection: a request's head, a placeholder's drawing and a log line take a
-/// tenth of it; only what is touched takes memory.
+/// Bytes of stack for a connection: a request's head, a placeholder's drawing, a picture's decoding
+/// and a log line take a fifth of it; only what is touched takes memory.
 const STACK: usize = 256 << 10;
 
 /// Serves until the sender is wanted no more and every thread has ended.
@@ -33,8 +33,8 @@ pub(crate) fn run(sender: &Sender<'_>, mut door: Door<'_>) {
                 continue;
             };
             let trouble = match door.next(DOOR) {
-                Ok(Some((socket, address))) => {
-                    let connection = Connection::new(socket, address, slot, sender, Instant::now());
+                Ok(Some(arrival)) => {
+                    let connection = Connection::new(arrival, slot, sender, Instant::now());
                     let back = give.clone();
                     let viewer = thread::Builder::new().name("viewer".into());
                     let spawned = viewer.stack_size(STACK).spawn_scoped(scope, move || {

@@ -28,7 +28,12 @@ pub struct Bell {
 
 impl Bell {
     pub(crate) fn new(ring: BorrowedFd<'_>) -> Result<Bell, Error> {
-        let failed = |e| Error::os("watch a ring with inotify", e);
+        let failed = |e| {
+            Error::os(
+                "watch a ring with inotify (sysctl fs.inotify.max_user_instances)",
+                e,
+            )
+        };
         let inotify =
             Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).map_err(failed)?;
         // By descriptor: the name may be another ring's by now.

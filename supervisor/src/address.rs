@@ -1,4 +1,4 @@
-//! `--http`: what it may say, binding it, and how it is shown.
+//! `--http` and `--raw`: what they may say, binding them, and how they are shown.
 //!
 //! Not here: what is answered there (`sender`).
 
@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use nix::ifaddrs::getifaddrs;
+use sender::{Listener, Protocol};
 
 use crate::sys;
 
@@ -45,62 +46,84 @@ impl FromStr for Address {
     }
 }
 
-/// An address that cannot be had.
+/// The option that says where a protocol is spoken.
+fn flag(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Http => "--http",
+        Protocol::Raw => "--raw",
+    }
+}
+
+/// An address that cannot be had, and the option that asked for it.
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
     /// It is no address of anything.
-    #[error("--http {0}: no such host ({1}): check the name, or use an address")]
-    Unknown(String, std::io::Error),
+    #[error("{0} {1}: no such host ({2}): check the name, or use an address")]
+    Unknown(&'static str, String, std::io::Error),
+    /// This instance itself listens there, for the other option's sake.
+    #[error("--raw {0}: --http {1} has that port: choose another for one of the two")]
+    Same(SocketAddr, SocketAddr),
     /// Another program listens there.
-    #[error("--http {0} is in use: stop the program that listens there, or choose another port")]
-    InUse(SocketAddr),
+    #[error("{0} {1} is in use: stop the program that listens there, or choose another port")]
+    InUse(&'static str, SocketAddr),
     /// Ports below 1024 are the system's.
-    #[error("--http {0}: no right to listen there: choose a port from 1024 on")]
-    NoRight(SocketAddr),
+    #[error("{0} {1}: no right to listen there: choose a port from 1024 on")]
+    NoRight(&'static str, SocketAddr),
     /// Another machine's.
-    #[error("--http {0} is no address of this machine: use one of its own, or 0.0.0.0 for all")]
-    NotHere(SocketAddr),
+    #[error("{0} {1} is no address of this machine: use one of its own, or 0.0.0.0 for all")]
+    NotHere(&'static str, SocketAddr),
     /// Another failure.
-    #[error("--http {0}: {1}")]
-    Failed(SocketAddr, std::io::Error),
+    #[error("{0} {1}: {2}")]
+    Failed(&'static str, SocketAddr, std::io::Error),
 }
 
-/// Binds every address that `address` names (`localhost` may name two).
+/// Binds every address that `address` names (`localhost` may name two), for this protocol. Some may
+/// be `taken` by this instance.
 ///
 /// # Errors
 /// [`AddressError`].
-pub fn bind(address: &Address) -> Result<Vec<TcpListener>, AddressError> {
-    let unknown = |e| AddressError::Unknown(address.text.clone(), e);
+pub fn bind(
+    address: &Address,
+    protocol: Protocol,
+    taken: &[SocketAddr],
+) -> Result<Vec<Listener>, AddressError> {
+    let flag = flag(protocol);
+    let unknown = |e| AddressError::Unknown(flag, address.text.clone(), e);
     let mut found: Vec<SocketAddr> = (address.host.as_str(), address.port)
         .to_socket_addrs()
         .map_err(unknown)?
         .collect();
     found.dedup();
     let several = found.len() > 1;
-    let mut listeners: Vec<TcpListener> = Vec::new();
+    let mut listeners: Vec<Listener> = Vec::new();
     for mut at in found {
         // Port 0 is chosen once; the other addresses of the same name get the same.
-        if let Some(Ok(first)) = listeners.first().map(TcpListener::local_addr) {
+        if let Some(Ok(first)) = listeners.first().map(|l| l.socket.local_addr()) {
             at.set_port(first.port());
         }
-        let listener = match bind_one(at) {
-            Ok(listener) => listener,
+        if let Some(&other) = taken.iter().find(|&&other| overlap(at, other)) {
+            return Err(AddressError::Same(at, other));
+        }
+        let socket = match bind_one(at) {
+            Ok(socket) => socket,
             // `localhost` may name an IPv6 address where there is no IPv6.
             Err(e) if several && e.kind() == ErrorKind::AddrNotAvailable => continue,
             Err(e) => {
                 return Err(match e.kind() {
-                    ErrorKind::AddrInUse => AddressError::InUse(at),
-                    ErrorKind::PermissionDenied => AddressError::NoRight(at),
-                    ErrorKind::AddrNotAvailable => AddressError::NotHere(at),
-                    _ => AddressError::Failed(at, e),
+                    ErrorKind::AddrInUse => AddressError::InUse(flag, at),
+                    ErrorKind::PermissionDenied => AddressError::NoRight(flag, at),
+                    ErrorKind::AddrNotAvailable => AddressError::NotHere(flag, at),
+                    _ => AddressError::Failed(flag, at, e),
                 });
             }
         };
-        listener
-            .set_nonblocking(true)
-            .and_then(|()| sys::defer_accept(&listener, SILENT))
-            .map_err(|e| AddressError::Failed(at, e))?;
-        listeners.push(listener);
+        let set_up = socket.set_nonblocking(true).and_then(|()| match protocol {
+            Protocol::Http => sys::defer_accept(&socket, SILENT),
+            // Its viewers say nothing.
+            Protocol::Raw => Ok(()),
+        });
+        set_up.map_err(|e| AddressError::Failed(flag, at, e))?;
+        listeners.push(Listener { socket, protocol });
     }
     if listeners.is_empty() {
         let nothing = std::io::Error::from(ErrorKind::NotFound);
@@ -123,12 +146,28 @@ fn bind_one(at: SocketAddr) -> std::io::Result<TcpListener> {
     }
 }
 
-/// What the listeners listen on.
-pub fn bound(listeners: &[TcpListener]) -> Vec<SocketAddr> {
+/// Whether no two sockets can listen on these at once.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let covers = |all: IpAddr, ip: IpAddr| {
+        all.is_unspecified() && (all.is_ipv6() || ip.is_ipv4()) // IPv6's wildcard takes both
+    };
+    let (a, b) = (one.ip(), other.ip());
+    one.port() == other.port() && one.port() != 0 && (a == b || covers(a, b) || covers(b, a))
+}
+
+/// Where this protocol is spoken.
+pub fn bound(listeners: &[Listener], protocol: Protocol) -> Vec<SocketAddr> {
     listeners
         .iter()
-        .filter_map(|listener| listener.local_addr().ok())
+        .filter(|listener| listener.protocol == protocol)
+        .filter_map(|listener| listener.socket.local_addr().ok())
         .collect()
+}
+
+/// Addresses as the status shows them.
+pub fn joined(addresses: &[SocketAddr]) -> String {
+    let shown: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    shown.join(",")
 }
 
 /// Whether only this machine can connect.
@@ -202,7 +241,30 @@ mod tests {
     fn a_taken_port_says_so() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap().to_string().parse().unwrap();
-        assert!(matches!(bind(&address), Err(AddressError::InUse(_))));
+        for (protocol, flag) in [(Protocol::Http, "--http"), (Protocol::Raw, "--raw")] {
+            let error = bind(&address, protocol, &[]).unwrap_err();
+            assert!(matches!(error, AddressError::InUse(..)));
+            assert!(error.to_string().starts_with(flag), "{error}");
+        }
+        let own = bind(&address, Protocol::Raw, &[taken.local_addr().unwrap()]);
+        assert!(matches!(own, Err(AddressError::Same(..))));
+    }
+
+    #[test]
+    fn two_sockets_on_one_port() {
+        let overlap = |a: &str, b: &str| {
+            let [a, b] = [a, b].map(|text| text.parse().unwrap());
+            assert_eq!(super::overlap(a, b), super::overlap(b, a));
+            super::overlap(a, b)
+        };
+        assert!(overlap("127.0.0.1:81", "127.0.0.1:81"));
+        assert!(overlap("0.0.0.0:81", "127.0.0.1:81"));
+        assert!(overlap("[::]:81", "127.0.0.1:81"));
+        assert!(overlap("[::]:81", "0.0.0.0:81"));
+        assert!(!overlap("127.0.0.1:81", "127.0.0.1:82"));
+        assert!(!overlap("127.0.0.1:81", "127.0.0.2:81"));
+        assert!(!overlap("0.0.0.0:81", "[::1]:81"));
+        assert!(!overlap("127.0.0.1:0", "127.0.0.1:0"));
     }
 
     #[test]

@@ -17,15 +17,18 @@ use crate::{address, cli, units};
 /// A source that shows nothing for so long is announced as it is.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Prints where the instance answers, and who can look.
-pub fn addresses(bound: &[SocketAddr]) {
-    for at in address::reachable(bound) {
+/// Prints where the instance answers over `http` and sends `raw` frames, and who can look.
+pub fn addresses(http: &[SocketAddr], raw: &[SocketAddr]) {
+    for at in address::reachable(http) {
         say!("page      http://{at}/");
         say!("stream    http://{at}/stream");
         say!("snapshot  http://{at}/snapshot");
     }
-    let port = bound.first().map_or(8080, SocketAddr::port);
-    if address::loopback_only(bound) {
+    for at in address::reachable(raw) {
+        say!("raw       {at}  (BGR frames to whoever connects)");
+    }
+    let port = http.first().map_or(8080, SocketAddr::port);
+    if address::loopback_only(http) && address::loopback_only(raw) {
         say!("          only this machine; for your network: --http 0.0.0.0:{port}");
     } else {
         say!("WARNING   anyone who reaches these addresses can look: there is no password");

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::address::Address;
 use crate::model::Model;
@@ -72,6 +72,12 @@ pub struct Serve {
     /// Where to answer: HOST:PORT, PORT (this machine only) or :PORT (every address); port 0: any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub http: Address,
+    /// Where to send raw BGR frames to whoever connects, as in 2017; an address as of --http [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    pub raw: Option<Address>,
+    /// In what form frames lie in the ring
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "jpeg")]
+    pub format: Format,
     /// Bytes of shared memory for frames, with k, M or G
     #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = units::bytes)]
     pub ring: u64,
@@ -90,6 +96,24 @@ pub struct Serve {
     /// error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log: String,
+}
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// JPEG; each sender decodes it for viewers of raw frames
+    Jpeg,
+    /// 3 bytes a pixel, decoded once; each sender encodes it for viewers over HTTP
+    Bgr24,
+}
+
+impl From<Format> for capture::Form {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Jpeg => capture::Form::Jpeg,
+            Format::Bgr24 => capture::Form::Bgr24,
+        }
+    }
 }
 
 /// `seqcast status`.
@@ -164,6 +188,7 @@ mod tests {
             assert_eq!(serve.size, (1280, 720));
             assert_eq!((serve.fps, serve.quality, serve.lag), (30, 80, 10));
             assert_eq!(serve.http, "127.0.0.1:8080".parse().unwrap());
+            assert_eq!((serve.raw, serve.format), (None, Format::Jpeg));
             assert_eq!(serve.ring, 16 << 20);
             assert_eq!(serve.stall, Duration::from_secs(3));
             assert_eq!(serve.name, "cam0");
@@ -175,6 +200,9 @@ mod tests {
         assert!(Cli::try_parse_from(["seqcast", "--clients", "0"]).is_err());
         assert!(Cli::try_parse_from(["seqcast", "--model", "fork"]).is_err());
         assert!(Cli::try_parse_from(["seqcast", "--viewers-per-sender", "0"]).is_err());
+        assert!(Cli::try_parse_from(["seqcast", "--raw", "8081", "--format", "bgr24"]).is_ok());
+        assert!(Cli::try_parse_from(["seqcast", "--raw", "1", "--raw", "2"]).is_err());
+        assert!(Cli::try_parse_from(["seqcast", "--format", "rgb"]).is_err());
         assert!(Cli::try_parse_from(["seqcast", "watch", "x", "--stall-at", "1"]).is_err());
         assert!(Cli::try_parse_from(["seqcast", "watch", "--raw", "x:1"]).is_ok());
         assert!(Cli::try_parse_from(["seqcast", "watch", "x", "--raw", "x:1"]).is_err());

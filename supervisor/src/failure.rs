@@ -11,8 +11,10 @@ pub fn code(error: &Error) -> i32 {
     if error.is::<capture::Error>() || error.is::<crate::Usage>() {
         return exit::USAGE;
     }
-    if error.is::<AddressError>() {
-        return exit::ADDRESS;
+    match error.downcast_ref() {
+        Some(AddressError::Same(..)) => return exit::USAGE,
+        Some(_) => return exit::ADDRESS,
+        None => {}
     }
     if let Some(watch) = error.downcast_ref::<watch::Error>() {
         return watch.exit_code();

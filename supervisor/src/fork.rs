@@ -81,17 +81,16 @@ pub fn end_workers_with_panics() {
 
 /// What every worker does first, in this order: signals, and no descriptor but those of `keep`,
 /// standard output and error. Standard input is kept for whom `keep` names it, and is else
-/// /dev/null.
+/// /dev/null. Allocates nothing: a page of the heap that is written to is a private one.
 ///
 /// # Errors
 /// Those of the calls.
-pub fn settle(keep: &[RawFd]) -> anyhow::Result<()> {
-    if !keep.contains(&0) {
+pub fn settle(keep: impl Iterator<Item = RawFd> + Clone) -> anyhow::Result<()> {
+    if !keep.clone().any(|fd| fd == 0) {
         let null = std::fs::File::open("/dev/null")?;
         nix::unistd::dup2_stdin(&null)?;
     }
-    let mut keep: Vec<RawFd> = keep.iter().copied().chain([0, 1, 2]).collect();
-    sys::close_all_but(&mut keep)?;
+    sys::close_all_but(keep.chain([0, 1, 2]))?;
     worker::signals::install()?;
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use shm_ring::Reader;
+
 use crate::Usage;
 
 /// Descriptors beside those of the workers: standard ones, listeners, shared memory.
@@ -29,19 +31,18 @@ pub fn allow(workers: usize, connections: usize) -> anyhow::Result<()> {
 }
 
 /// Whether each of so many processes may have a bell of the ring: an inotify instance, of which a
-/// user has a limited number.
+/// user has a limited number, and other programs have some. Tries it.
 ///
 /// # Errors
-/// [`Usage`] where the system does not allow so many.
-pub fn allow_bells(processes: usize) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string("/proc/sys/fs/inotify/max_user_instances");
-    let most = text.ok().and_then(|text| text.trim().parse::<usize>().ok());
-    match most {
-        Some(most) if processes > most => Err(Usage(format!(
-            "{processes} senders take an inotify instance each and a user may have {most}: use a larger \
-             --viewers-per-sender, or raise that limit (sysctl fs.inotify.max_user_instances)"
+/// [`Usage`] where they cannot be had.
+pub fn allow_bells(ring: &Reader, processes: usize) -> anyhow::Result<()> {
+    let bells: Result<Vec<_>, _> = (0..processes).map(|_| ring.bell()).collect();
+    match bells {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Usage(format!(
+            "{processes} senders take an inotify instance each, and so many cannot be had ({error}): use a larger \
+             --viewers-per-sender or --model thread, or raise that limit (sysctl fs.inotify.max_user_instances)"
         ))
         .into()),
-        _ => Ok(()),
     }
 }

@@ -3,7 +3,6 @@
 //!
 //! Not here: decisions (`policy`), how a process is made (`fork`), what is printed (`announce`).
 
-use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitStatus, waitpid};
+use sender::{Listener, Protocol};
 use shm_ring::{Reader, Ring};
 use tracing::{error, info, warn};
 use worker::status::{Status, Worker};
@@ -31,38 +31,51 @@ use crate::{address, limits, ring_group, sys};
 pub fn run(asked: &cli::Serve) -> Result<i32> {
     worker::log::init(&asked.log).map_err(crate::Usage)?;
     let (width, height) = asked.size;
-    let capture = capture::Config::new(&asked.source, width, height, asked.fps, asked.quality)?;
+    let of_source = capture::Asked {
+        width,
+        height,
+        fps: asked.fps,
+        quality: asked.quality,
+        form: asked.format.into(),
+    };
+    let capture = capture::Config::new(&asked.source, of_source)?;
     let group = asked.ring_group.as_deref();
     let gid = group.map(ring_group::resolve).transpose()?;
     let seats = usize::from(asked.clients);
     let each = asked.viewers_per_sender.map(usize::from);
     let fleet = asked.model.fleet(seats, each)?;
     limits::allow(fleet.processes + 1, fleet.slots)?;
-    if fleet.within == sender::Model::Multiplex {
-        limits::allow_bells(fleet.processes)?;
-    }
     let instance = Instance::new(&asked.name)?;
     let lock = instance.lock()?;
-    let listeners = address::bind(&asked.http)?;
+    let mut listeners = address::bind(&asked.http, Protocol::Http, &[])?;
+    let http = address::bound(&listeners, Protocol::Http);
+    if let Some(raw) = &asked.raw {
+        listeners.extend(address::bind(raw, Protocol::Raw, &http)?);
+    }
+    let raw = address::bound(&listeners, Protocol::Raw);
     let ring = Ring::create(&instance.ring(), asked.ring)?;
+    let reader = ring.reader()?;
+    if fleet.within == sender::Model::Multiplex {
+        limits::allow_bells(&reader, fleet.processes)?;
+    }
     if let (Some(group), Some(gid)) = (group, gid) {
         ring_group::allow(&ring, group, gid)?;
     }
     let board = Board::create(&instance, fleet.processes, fleet.slots, seats)?;
-    let addresses = address::bound(&listeners);
-    let shown: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-    board.set_http(&shown.join(","));
+    board.set_http(&address::joined(&http));
+    board.set_raw(&address::joined(&raw));
     board.set_model(asked.model.name());
 
     let roles = (0..board.cells()).map(role);
     let mut supervisor = Supervisor {
-        reader: ring.reader()?,
+        reader,
         sender: sender::Config {
             instance: instance.clone(),
             model: fleet.within,
             lag: asked.lag,
             size: asked.size,
-            loopback_only: address::loopback_only(&addresses),
+            quality: asked.quality,
+            loopback_only: address::loopback_only(&http),
         },
         capture,
         policy: Policy::new(roles, asked.stall),
@@ -76,7 +89,7 @@ pub fn run(asked: &cli::Serve) -> Result<i32> {
         began: Instant::now(),
         began_ns: worker::monotonic_ns(),
     };
-    announce::addresses(&addresses);
+    announce::addresses(&http, &raw);
     sys::reap_by_waiting()?;
     fork::end_workers_with_panics();
     let code = supervisor.run(&mut Announcement::new(asked));
@@ -120,7 +133,7 @@ struct Supervisor {
     ring: Option<Ring>,
     reader: Reader,
     board: Board,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     stops: SignalFd,
     /// Senders with a viewer when the stop was asked for.
     last_viewers: Vec<Worker>,
@@ -237,7 +250,7 @@ impl Supervisor {
                 let stdin = self.capture.reads_stdin().then_some(0);
                 let keep = writer.fds().map(|fd| fd.as_raw_fd());
                 let keep = keep.into_iter().chain(stdin).chain(bell);
-                fork::settle(&keep.collect::<Vec<_>>())?;
+                fork::settle(keep)?;
                 let cell = self.board.cell(cell);
                 cell.begin(role);
                 Ok(capture::run(&self.capture, writer, cell))
@@ -245,9 +258,9 @@ impl Supervisor {
             Role::Sender => {
                 title::set("seqcast: sender");
                 ring.abandon();
-                let keep = self.listeners.iter().map(AsRawFd::as_raw_fd);
+                let keep = self.listeners.iter().map(|l| l.socket.as_raw_fd());
                 let reader = self.reader.as_fd().as_raw_fd();
-                fork::settle(&keep.chain(bell).chain([reader]).collect::<Vec<_>>())?;
+                fork::settle(keep.chain(bell).chain([reader]))?;
                 let cell = self.board.cell(cell);
                 cell.begin(role);
                 Ok(sender::run(

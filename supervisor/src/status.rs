@@ -75,9 +75,11 @@ fn write_table(out: &mut String, status: &Status) -> std::fmt::Result {
         (true, silent) if silent > 3.0 => format!("stuck for {silent:.0} s"),
         (true, _) => format!("up {}", units::show_seconds(supervisor.uptime_s)),
     };
+    let raw = status.raw.as_ref();
+    let raw = raw.map_or(String::new(), |at| format!("  raw {at}"));
     writeln!(
         out,
-        "{}  supervisor {} {life}  http {}  model {}",
+        "{}  supervisor {} {life}  http {}{raw}  model {}",
         status.name,
         supervisor.pid,
         status.http,
@@ -103,9 +105,10 @@ fn write_table(out: &mut String, status: &Status) -> std::fmt::Result {
     }
     writeln!(
         out,
-        "ring    {} holding {:.1} s, frames {} to {}, epoch {}",
+        "ring    {} holding {:.1} s of {}, frames {} to {}, epoch {}",
         units::show_bytes(status.ring.bytes),
         status.ring.seconds_held,
+        status.ring.format.as_deref().unwrap_or("nothing"),
         status.ring.oldest,
         status.ring.head,
         status.ring.epoch
@@ -122,8 +125,18 @@ fn write_table(out: &mut String, status: &Status) -> std::fmt::Result {
     )?;
     writeln!(
         out,
-        "\n{:<8} {:>7} {:<9} {:<22} {:>8} {:>8} {:>5} {:>8} {:>8} {:>8}",
-        "ROLE", "PID", "STATE", "VIEWER", "FRAMES", "SKIPPED", "LAG", "CPU s", "PSS", "RESTARTS"
+        "\n{:<8} {:>7} {:<9} {:<22} {:<11} {:>8} {:>8} {:>5} {:>8} {:>8} {:>8}",
+        "ROLE",
+        "PID",
+        "STATE",
+        "VIEWER",
+        "PROTOCOL",
+        "FRAMES",
+        "SKIPPED",
+        "LAG",
+        "CPU s",
+        "PSS",
+        "RESTARTS"
     )?;
     let mut last = None;
     for worker in &status.workers {
@@ -135,9 +148,10 @@ fn write_table(out: &mut String, status: &Status) -> std::fmt::Result {
             Role::Sender => "sender",
         };
         let viewer = worker.viewer.map_or("-".into(), |v| v.to_string());
+        let protocol = worker.protocol.as_deref().unwrap_or("-");
         writeln!(
             out,
-            "{role:<8} {:>7} {:<9} {viewer:<22} {:>8} {:>8} {:>5} {:>8} {:>8} {:>8}",
+            "{role:<8} {:>7} {:<9} {viewer:<22} {protocol:<11} {:>8} {:>8} {:>5} {:>8} {:>8} {:>8}",
             worker.pid,
             format!("{:?}", worker.state).to_lowercase(),
             worker.frames,

@@ -71,20 +71,23 @@ pub fn pidfd(child: Pid) -> io::Result<OwnedFd> {
 ///
 /// # Errors
 /// Those of the system call.
-pub fn close_all_but(keep: &mut [RawFd]) -> io::Result<()> {
-    keep.sort_unstable();
+pub fn close_all_but(keep: impl Iterator<Item = RawFd> + Clone) -> io::Result<()> {
     let mut from = 0;
-    for &fd in keep.iter().chain([&RawFd::MAX]) {
-        if fd > from {
+    loop {
+        let next = keep.clone().filter(|&fd| fd >= from).min();
+        let end = next.unwrap_or(RawFd::MAX);
+        if end > from {
             // SAFETY: takes three integers; see above for what its callers owe.
-            let done = unsafe { libc::syscall(libc::SYS_close_range, from, fd - 1, 0) };
+            let done = unsafe { libc::syscall(libc::SYS_close_range, from, end - 1, 0) };
             if done < 0 {
                 return Err(io::Error::last_os_error());
             }
         }
-        from = fd.saturating_add(1);
+        if next.is_none() {
+            return Ok(());
+        }
+        from = end + 1;
     }
-    Ok(())
 }
 
 /// Lets connections be accepted only when their first bytes are there, or after `seconds`:

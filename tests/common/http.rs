@@ -137,7 +137,7 @@ impl Stream {
     pub fn part_without_boundary(&mut self) -> Option<Part> {
         let mut headers = Vec::new();
         loop {
-            let line = self.line()?;
+            let line = self.line().expect("a stream that is not cut off");
             let line = line.strip_suffix("\r\n").expect("CRLF").to_owned();
             if line.is_empty() {
                 break;

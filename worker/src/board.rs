@@ -41,6 +41,7 @@ struct Head {
     refused: AtomicU64,
     http: Notice<256>,
     model: Notice<32>,
+    raw: Notice<256>,
 }
 
 #[derive(Debug)]
@@ -231,14 +232,24 @@ impl Board {
         self.head().refused.load(Relaxed)
     }
 
-    /// Says on which addresses the instance answers.
+    /// Says on which addresses the instance answers HTTP.
     pub fn set_http(&self, addresses: &str) {
         self.head().http.replace(0, 0, addresses);
     }
 
-    /// On which addresses the instance answers.
+    /// On which addresses the instance answers HTTP.
     pub fn http(&self) -> String {
         self.head().http.read().unwrap_or_default().2
+    }
+
+    /// Says on which addresses the instance sends raw frames.
+    pub fn set_raw(&self, addresses: &str) {
+        self.head().raw.replace(0, 0, addresses);
+    }
+
+    /// On which addresses the instance sends raw frames; empty: on none.
+    pub fn raw(&self) -> String {
+        self.head().raw.read().unwrap_or_default().2
     }
 
     /// Says which model its senders follow.

@@ -67,6 +67,9 @@ pub(crate) struct Process {
     pub cpu_ns: AtomicU64,
 }
 
+/// Who beats once a second and has not for so long is stopped, or about to be found hung.
+const SILENT_NS: u64 = 2_500_000_000;
+
 /// A handle on one cell. Writing is for its worker (and, between workers, the supervisor).
 #[derive(Clone, Copy)]
 pub struct Cell<'a> {
@@ -153,10 +156,11 @@ impl<'a> Cell<'a> {
         }
     }
 
-    /// Connections that it could take beside those that it has.
+    /// Connections that it could take beside those that it has; one that is stopped takes none.
     pub fn free_slots(&self) -> usize {
+        let silent_ns = monotonic_ns().saturating_sub(self.heartbeat_ns());
         match (self.role(), self.state()) {
-            (Some(Role::Sender), State::Idle | State::Serving) => {
+            (Some(Role::Sender), State::Idle | State::Serving) if silent_ns < SILENT_NS => {
                 let busy = self.process.busy.load(Relaxed);
                 self.slots.len().saturating_sub(busy as usize)
             }

@@ -64,11 +64,18 @@ pub enum SkipCause {
     Behind = 1,
     /// It left the ring before it could be sent.
     Overwritten = 2,
+    /// It is not in the form that the viewer takes, and could not be put into it.
+    Unusable = 3,
 }
 
 impl SkipCause {
     /// All, in the order of their counters.
-    pub const ALL: [SkipCause; 3] = [SkipCause::Slow, SkipCause::Behind, SkipCause::Overwritten];
+    pub const ALL: [SkipCause; 4] = [
+        SkipCause::Slow,
+        SkipCause::Behind,
+        SkipCause::Overwritten,
+        SkipCause::Unusable,
+    ];
 
     /// The name in status and logs.
     pub fn name(self) -> &'static str {
@@ -76,6 +83,7 @@ impl SkipCause {
             SkipCause::Slow => "slow",
             SkipCause::Behind => "behind",
             SkipCause::Overwritten => "overwritten",
+            SkipCause::Unusable => "unusable",
         }
     }
 }
@@ -85,7 +93,7 @@ impl SkipCause {
 pub struct Viewer {
     /// The peer.
     pub addr: SocketAddr,
-    /// `http-stream` and the like.
+    /// `http-stream` or `raw`.
     pub protocol: Cow<'static, str>,
     /// What the viewer called itself (`/stream?key=`), at most 64 characters.
     pub key: Option<String>,

@@ -22,6 +22,8 @@ pub struct Status {
     pub ring: Ring,
     /// Addresses, comma-separated where there are several.
     pub http: String,
+    /// Those that send raw frames; null where none does.
+    pub raw: Option<String>,
     /// How viewers are divided among senders: `process`, `thread` or `multiplex`.
     pub model: String,
     /// Viewers that a sender takes at most.
@@ -61,6 +63,8 @@ pub struct Ring {
     pub head: u64,
     pub epoch: u64,
     pub seconds_held: f64,
+    /// The newest frame's fourcc; null while there is none.
+    pub format: Option<String>,
 }
 
 /// The supervisor.
@@ -123,6 +127,7 @@ pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool
     let senders = || board.all().skip(CAPTURE_CELL + 1);
     let slots = || senders().flat_map(|cell| cell.slots());
     let sum = |of: &dyn Fn(&Counters) -> u64| total(slots().map(|slot| of(&slot.now)));
+    let newest = ring.frame(ring.bounds().head).ok();
     Status {
         name: instance.name().into(),
         source: source(&board.cell(CAPTURE_CELL), ring),
@@ -132,10 +137,12 @@ pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool
             head: ring.bounds().head,
             epoch: ring.epoch(),
             seconds_held: seconds_held(ring),
+            format: newest.map(|frame| frame.info().meta.format.escape_ascii().to_string()),
         },
         http: board.http(),
+        raw: Some(board.raw()).filter(|addresses| !addresses.is_empty()),
         model: board.model(),
-        viewers_per_sender: board.slots(),
+        viewers_per_sender: board.slots().min(board.seats()),
         supervisor: Supervisor {
             pid: board.supervisor(),
             uptime_s: seconds(monotonic_ns().saturating_sub(board.started_ns())),

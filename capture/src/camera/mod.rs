@@ -27,7 +27,7 @@ use v4l::{Device, Format, FourCC};
 use worker::DropCause;
 
 use crate::config::Asked;
-use crate::source::{Event, Grab, Granted, Source, SourceError};
+use crate::source::{Event, Grab, Granted, Image, Source, SourceError};
 use clock::Now;
 pub use probe::{Choice, NodeReport, Said, choose, survey};
 use stream::Stream;
@@ -139,7 +139,7 @@ impl Source for Camera {
             introduce(&self.granted, &self.asked);
         }
         Ok(Event::Frame(Grab {
-            jpeg,
+            image: Image::Jpeg(jpeg),
             captured_ns: clock::captured_ns(meta.flags, meta.timestamp, now),
             sequence: meta.sequence.into(),
         }))
@@ -278,6 +278,7 @@ mod tests {
             height: 480,
             fps: 30,
             quality: 80,
+            form: crate::config::Form::Jpeg,
         };
         let error = Camera::open(Path::new("/dev/video-none"), &asked).err();
         let Some(SourceError::NoSignal(why)) = error else {

@@ -31,7 +31,7 @@ impl Source for Script {
             Some(Step::Frame(jpeg)) => {
                 self.jpeg = jpeg;
                 Ok(Event::Frame(Grab {
-                    jpeg: &self.jpeg,
+                    image: Image::Jpeg(&self.jpeg),
                     captured_ns: 77,
                     sequence: next_id,
                 }))
@@ -78,6 +78,16 @@ fn run(
     open: Open<'_>,
     enough: impl Fn(&Reader, &status::Status) -> bool,
 ) -> (i32, Reader, status::Status) {
+    run_as(Form::Jpeg, test, open, enough)
+}
+
+/// The same for a ring of frames in this form.
+fn run_as(
+    form: Form,
+    test: &str,
+    open: Open<'_>,
+    enough: impl Fn(&Reader, &status::Status) -> bool,
+) -> (i32, Reader, status::Status) {
     let name = format!("capture-{test}-{}", std::process::id());
     let instance = Instance::new(&name).unwrap();
     let board = Board::create(&instance, 1, 1, 1).unwrap();
@@ -91,7 +101,7 @@ fn run(
         assert!(Instant::now() < deadline, "{:?}", reader.signal());
         enough(&reader, &status())
     };
-    let code = Capture::new(ring.writer().unwrap(), cell).run(open, &stopping);
+    let code = Capture::new(ring.writer().unwrap(), cell, form).run(open, &stopping);
     let status = status();
     (code, reader, status)
 }
@@ -123,6 +133,33 @@ fn publishes_what_is_whole_and_counts_the_rest() {
         ("test", 96)
     );
     assert_eq!(status.workers[0].state, State::Serving);
+}
+
+#[test]
+fn decodes_where_the_ring_is_to_hold_raw_frames() {
+    let mut damaged = jpeg(64);
+    // A header that claims more pixels than are decoded.
+    let at = damaged.windows(2).position(|two| two == [0xff, 0xc0]);
+    damaged[at.unwrap() + 5..][..4].fill(0xff);
+    let mut steps = Some(vec![
+        Step::Frame(b"no jpeg".to_vec()),
+        Step::Frame(damaged),
+        Step::Frame(jpeg(96)),
+    ]);
+    let mut open = || Ok(script(steps.take().unwrap()));
+    let (code, reader, status) = run_as(Form::Bgr24, "decodes", &mut open, |ring, _| {
+        ring.bounds().head == 1
+    });
+    assert_eq!(code, exit::OK);
+    let (mut found, mut decoded) = (Vec::new(), Vec::new());
+    let info = reader.read(1, &mut found).unwrap();
+    let meta = info.meta;
+    assert_eq!((meta.format, meta.width, meta.height), (*b"BGR3", 96, 48));
+    picture::decode_bgr(&jpeg(96), &mut decoded).unwrap();
+    assert_eq!(found, decoded);
+    assert_eq!(status.source.dropped["corrupt"], 2);
+    assert_eq!(status.source.format, "MJPG", "what the source delivers");
+    assert_eq!(status.ring.format.as_deref(), Some("BGR3"));
 }
 
 #[test]

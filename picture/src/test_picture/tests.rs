@@ -89,7 +89,7 @@ fn same_as_encoded_whole(w: u32, h: u32, quality: u8, frames: &[(u64, u64)]) {
     let &(id, at) = frames.last().unwrap();
     fresh.render(id, at, &mut Vec::new());
     let mut whole = Vec::new();
-    tiles::encode(&fresh.canvas, quality, None, &mut whole).unwrap();
+    tiles::encode(&fresh.scene.canvas, quality, None, &mut whole).unwrap();
     // Tiles that the edge cuts are filled up with different pixels, which shows at the edge and, as
     // colours are interpolated, up to a pixel beside. Only the empty margin lies there.
     let (_, _, whole) = decode(&whole);
@@ -149,7 +149,7 @@ fn another_id_changes_its_digits_alone() {
     assert_ne!(a, b);
     let ((w, _, a), (_, _, b)) = (decode(&a), decode(&b));
     // The last digit and a tile around it.
-    let line = &picture.id;
+    let line = &picture.scene.id;
     let xs = line.x + 3 * line.face.advance() - 16..line.x + 4 * line.face.advance() + 16;
     let ys = line.y - 16..line.y + line.face.cap_height() + 16;
     for (i, (a, b)) in a.iter().zip(&b).enumerate() {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use sender::Model;
+use sender::{Listener, Model, Protocol};
 use shm_ring::{FrameMeta, Ring, Writer};
 use worker::{Board, Instance, Role};
 
@@ -18,7 +18,10 @@ pub const HANG: Duration = Duration::from_secs(60);
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 pub struct House {
+    /// Of HTTP.
     pub address: SocketAddr,
+    /// Of raw frames.
+    pub raw: SocketAddr,
     /// Sender processes; here they are threads.
     pub senders: usize,
     board: &'static Board,
@@ -84,15 +87,19 @@ impl House {
         nix::sys::mman::shm_unlink(format!("/{}", instance.board()).as_str()).unwrap();
         board.disown();
         let board: &'static Board = Box::leak(Box::new(board));
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let listeners: &'static [TcpListener] = Box::leak(Box::new([listener]));
+        let listeners = [Protocol::Http, Protocol::Raw].map(|protocol| Listener {
+            socket: TcpListener::bind("127.0.0.1:0").unwrap(),
+            protocol,
+        });
+        let listeners: &'static [Listener; 2] = Box::leak(Box::new(listeners));
+        let [address, raw] = listeners.each_ref().map(|l| l.socket.local_addr().unwrap());
         let config: &'static sender::Config = Box::leak(Box::new(sender::Config {
             instance,
             model: options.model,
             loopback_only: true,
             lag: options.lag,
             size: (320, 240),
+            quality: 80,
         }));
         for index in 1..=senders {
             let reader = ring.reader().unwrap();
@@ -105,6 +112,7 @@ impl House {
         let writer = Mutex::new(ring.writer().unwrap());
         let house = House {
             address,
+            raw,
             senders,
             board,
             writer,
@@ -148,10 +156,14 @@ impl House {
         ))
     }
 
+    pub fn status(&self) -> serde_json::Value {
+        let json = self.get("/status").body();
+        serde_json::from_slice(&json).unwrap()
+    }
+
     /// Of all senders: frames sent, frames skipped.
     pub fn counts(&self) -> (u64, u64) {
-        let json = self.get("/status").body();
-        let status: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        let status = self.status();
         let total = |name| status["totals"][name].as_u64().unwrap();
         (total("frames_sent"), total("frames_skipped"))
     }
@@ -219,8 +231,20 @@ impl Client {
     }
 
     /// The next part, whole and with the delimiter behind it still to come; `None` at the end or
-    /// where the connection breaks.
+    /// where the connection breaks. A frame is to be one of [`House::publish`].
     pub fn part(&mut self) -> Option<Part> {
+        let part = self.shown()?;
+        if let Some(id) = part.id {
+            assert!(
+                part.body.iter().all(|&byte| byte == mark(id)),
+                "frame {id} is torn"
+            );
+        }
+        Some(part)
+    }
+
+    /// The same, whatever is in it.
+    pub fn shown(&mut self) -> Option<Part> {
         let mut delimiter = self.line()?;
         if delimiter.is_empty() {
             delimiter = self.line()?;
@@ -250,12 +274,6 @@ impl Client {
         assert!(stamped);
         let mut body = vec![0; len.expect("a length")];
         self.reader.read_exact(&mut body).ok()?;
-        if let Some(id) = id {
-            assert!(
-                body.iter().all(|&byte| byte == mark(id)),
-                "frame {id} is torn"
-            );
-        }
         Some(Part { id, skipped, body })
     }
 
