@@ -14,7 +14,7 @@ dir=$(mktemp -d)
 children=()
 end() {
     # The shell script $server outlives a signal of its own; the node in it ends by one.
-    [ ! -s "$dir/pid" ] || kill "$(cat "$dir/pid")" || true
+    [ ! -s "$dir/pid" ] || kill "$(cat "$dir/pid")" 2>/dev/null || true
     [ ! -s "$dir/pid" ] || wait "${children[1]}" || true
     kill "${children[@]}" 2>/dev/null || true
     wait

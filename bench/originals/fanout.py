@@ -3,7 +3,7 @@
 exchange `logs` of RabbitMQ to a queue of each consumer's own, without acknowledgements.
 
     python3 fanout.py publish [-p 5672] [--size 160x120] [--fps 30]
-    python3 fanout.py consume [-p 5672] [--frames N] [--show]
+    python3 fanout.py consume [-p 5672] [--frames N] [--show] [--json]
 
 A message is [u64: height << 32 | width << 16 | channels][pixels, BGR], as in 2017. Both end by
 SIGTERM or Ctrl-C, print what they did, and need PyPI's pika (1.x) and a broker.
@@ -57,7 +57,7 @@ def consume(channel, asked):
         channel.start_consuming()
     except (KeyboardInterrupt, pika.exceptions.AMQPError):
         pass
-    print(account)
+    print(account.json() if asked.json else account)
 
 
 def main():
@@ -73,6 +73,7 @@ def main():
     consumer = commands.add_parser("consume", parents=[broker])
     consumer.add_argument("--frames", type=int, help="so many; without it until the end")
     consumer.add_argument("--show", action="store_true", help="in a window; needs OpenCV")
+    consumer.add_argument("--json", action="store_true", help="all arrivals in place of a summary")
     consumer.set_defaults(run=consume)
     asked = parser.parse_args()
     end_by_signal()

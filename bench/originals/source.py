@@ -13,6 +13,7 @@ The coding: the first 24 bytes of a frame (the first 8 pixels of its top row, in
 Not here: sockets, and the header before a frame, which is each design's own.
 """
 
+import json
 import signal
 import struct
 import time
@@ -65,7 +66,8 @@ class Account:
 
     def __init__(self):
         self.frames, self.repeated, self.lost, self.last = 0, 0, 0, None
-        self.latencies = []
+        #: Of each frame with the coding: id, when it was grabbed, when it came; Unix nanoseconds.
+        self.arrivals = []
         self.began = None
 
     def take(self, frame):
@@ -77,7 +79,7 @@ class Account:
         if coded is None:
             return
         number, ns = coded
-        self.latencies.append((time.time_ns() - ns) / 1e6)
+        self.arrivals.append((number, ns, time.time_ns()))
         if self.last is not None and number <= self.last:
             self.repeated += 1
             return
@@ -88,12 +90,16 @@ class Account:
         said = f"{self.frames} frames"
         if self.frames > 1:
             said += f", {(self.frames - 1) / (self.ended - self.began):.1f} fps"
-        if self.latencies:
-            ordered = sorted(self.latencies)
+        if self.arrivals:
+            ordered = sorted((came - grabbed) / 1e6 for _, grabbed, came in self.arrivals)
             p50, p99 = (ordered[int((len(ordered) - 1) * p)] for p in (0.5, 0.99))
             said += f", {self.lost} lost, {self.repeated} repeated"
             said += f", latency p50 {p50:.1f} p99 {p99:.1f} ms"
         return said
+
+    def json(self):
+        """All arrivals, for a program that keeps the account of many."""
+        return json.dumps(self.arrivals)
 
 
 def size(text):

@@ -6,17 +6,15 @@
 //! the thread leaves its CPU and at each timer tick, so of a thread that runs at the very moment
 //! of a sample at most one tick is missing.
 //!
-//! The tree is found by the parents that `/proc/PID/stat` names: `/proc/PID/task/TID/children` is
-//! an option of the kernel (`CONFIG_PROC_CHILDREN`) that many lack.
-//!
-//! Not here: memory (`memory`), and when to look.
+//! Not here: which processes those are (`tree`), memory (`memory`), and when to look.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
+
+use crate::tree;
 
 /// The time that each thread of a tree had run at one moment.
 #[derive(Debug, Clone)]
@@ -33,6 +31,8 @@ pub struct Spent {
     pub wall: Duration,
     /// CPU time by pid.
     pub by_process: BTreeMap<i32, Duration>,
+    /// Threads, by (pid, tid), that ended in between: what they spent is nowhere to be read.
+    pub ended: Vec<(i32, i32)>,
 }
 
 impl Spent {
@@ -43,24 +43,24 @@ impl Spent {
 }
 
 impl Sample {
-    /// Looks at `root` and all that descend from it.
+    /// Looks at `roots` and all that descend from them.
     ///
     /// # Errors
-    /// Where /proc cannot be read, or `root` is not there.
-    pub fn of(root: i32) -> Result<Sample> {
-        let tree = tree(root)?;
+    /// Where /proc cannot be read.
+    pub fn of(roots: &[i32]) -> Result<Sample> {
+        let tree = tree::processes(roots)?;
         let at = Instant::now();
         let mut ran = BTreeMap::new();
         for pid in tree {
             // Who ended meanwhile is missed by `since`, if it was there before.
-            for tid in numbers_in(&format!("/proc/{pid}/task")).unwrap_or_default() {
+            for tid in tree::threads(pid) {
                 let path = format!("/proc/{pid}/task/{tid}/schedstat");
                 match fs::read_to_string(&path) {
                     Ok(text) => {
                         let ns = ran_ns(&text).with_context(|| format!("{path} says {text:?}"))?;
                         ran.insert((pid, tid), ns);
                     }
-                    Err(e) if is_gone(&e) => {}
+                    Err(e) if tree::is_gone(&e) => {}
                     Err(e) => {
                         return Err(e).context(format!("{path} (CONFIG_SCHED_INFO is needed)"));
                     }
@@ -71,72 +71,35 @@ impl Sample {
     }
 
     /// What was spent since `earlier`. A thread that began in between counts as a whole.
-    ///
-    /// # Errors
-    /// Where a thread ended in between: what it spent is nowhere to be read.
-    pub fn since(&self, earlier: &Sample) -> Result<Spent> {
-        if let Some((pid, tid)) = earlier
-            .ran
-            .keys()
-            .find(|&task| !self.ran.contains_key(task))
-        {
-            bail!("thread {tid} of process {pid} ended while it was measured");
-        }
+    pub fn since(&self, earlier: &Sample) -> Spent {
         let mut by_process = BTreeMap::new();
         for (task, &ns) in &self.ran {
             let before = earlier.ran.get(task).copied().unwrap_or(0);
             *by_process.entry(task.0).or_default() +=
                 Duration::from_nanos(ns.saturating_sub(before));
         }
-        Ok(Spent {
+        let known = earlier.ran.keys().copied();
+        Spent {
             wall: self.at - earlier.at,
             by_process,
-        })
-    }
-}
-
-/// `root` and its descendants, by pid.
-fn tree(root: i32) -> Result<BTreeSet<i32>> {
-    let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
-    for pid in numbers_in("/proc").context("/proc")? {
-        let path = format!("/proc/{pid}/stat");
-        // Not UTF-8 where a program put such a thing in its name.
-        if let Ok(stat) = fs::read(&path) {
-            let parent = parent(&stat).with_context(|| format!("{path} names no parent"))?;
-            children.entry(parent).or_default().push(pid);
+            ended: known.filter(|task| !self.ran.contains_key(task)).collect(),
         }
     }
-    let mut found = BTreeSet::new();
-    let mut ahead = vec![root];
-    while let Some(pid) = ahead.pop() {
-        if found.insert(pid) {
-            ahead.extend(children.get(&pid).into_iter().flatten());
-        }
+
+    /// The processes that were there.
+    pub fn processes(&self) -> BTreeSet<i32> {
+        self.ran.keys().map(|&(pid, _)| pid).collect()
     }
-    Ok(found)
-}
 
-/// The entries of a directory that are numbers.
-fn numbers_in(path: &str) -> io::Result<Vec<i32>> {
-    let names = fs::read_dir(path)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    Ok(names.filter_map(|name| name.parse().ok()).collect())
-}
-
-fn is_gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
+    /// How many threads there were, in all.
+    pub fn threads(&self) -> usize {
+        self.ran.len()
+    }
 }
 
 /// The first field of a schedstat: nanoseconds run.
 fn ran_ns(schedstat: &str) -> Option<u64> {
     schedstat.split_ascii_whitespace().next()?.parse().ok()
-}
-
-/// The fourth field of `/proc/PID/stat` (proc_pid_stat(5)). The second is the program's name in
-/// brackets, which may hold spaces and brackets itself.
-fn parent(stat: &[u8]) -> Option<i32> {
-    let name_end = stat.iter().rposition(|&byte| byte == b')')?;
-    let rest = str::from_utf8(&stat[name_end + 1..]).ok()?;
-    rest.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -148,9 +111,6 @@ mod tests {
         assert_eq!(ran_ns("215760 2129343 2\n"), Some(215_760));
         assert_eq!(ran_ns(""), None);
         assert_eq!(ran_ns("x 1 2"), None);
-        assert_eq!(parent(b"12 (fanout) S 7 12 1 0 -1"), Some(7));
-        assert_eq!(parent(b"12 (a) (\xff 9) R 8 12 1"), Some(8));
-        assert_eq!(parent(b"12 fanout"), None);
     }
 
     fn sample(at: Instant, ran: &[((i32, i32), u64)]) -> Sample {
@@ -166,7 +126,7 @@ mod tests {
         let first = sample(began, &[((1, 1), 100), ((1, 2), 50), ((3, 3), 7)]);
         let wall = Duration::from_secs(2);
         let tasks = [((1, 1), 160), ((1, 2), 51), ((3, 3), 7), ((4, 4), 9)];
-        let spent = sample(began + wall, &tasks).since(&first).unwrap();
+        let spent = sample(began + wall, &tasks).since(&first);
         let ns = Duration::from_nanos;
         assert_eq!(spent.wall, wall);
         assert_eq!(
@@ -174,27 +134,24 @@ mod tests {
             BTreeMap::from([(1, ns(61)), (3, ns(0)), (4, ns(9))])
         );
         assert_eq!(spent.total(), ns(70));
+        assert_eq!(spent.ended, []);
     }
 
     #[test]
-    fn a_thread_that_ended_makes_it_void() {
+    fn a_thread_that_ended_is_told() {
         let now = Instant::now();
         let first = sample(now, &[((1, 1), 100), ((1, 2), 50)]);
-        let error = sample(now, &[((1, 1), 160)]).since(&first).unwrap_err();
-        assert!(error.to_string().starts_with("thread 2 of process 1"));
+        let spent = sample(now, &[((1, 1), 160)]).since(&first);
+        assert_eq!(spent.ended, [(1, 2)]);
     }
 
     #[test]
     fn sees_this_process_run() {
         let pid = std::process::id() as i32;
-        let first = Sample::of(pid).unwrap();
-        while Sample::of(pid).unwrap().ran[&(pid, pid)] == first.ran[&(pid, pid)] {
+        let first = Sample::of(&[pid]).unwrap();
+        assert!(first.threads() > 0 && first.processes().contains(&pid));
+        while Sample::of(&[pid]).unwrap().ran[&(pid, pid)] == first.ran[&(pid, pid)] {
             std::thread::yield_now();
         }
-        assert!(
-            tree(nix::unistd::getppid().as_raw())
-                .unwrap()
-                .contains(&pid)
-        );
     }
 }

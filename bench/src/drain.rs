@@ -2,46 +2,89 @@
 //!
 //! Not here: what is made of its report.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
+use watch::{Options, Stall, Stream};
+
+use crate::process::{Ask, Process};
 
 /// The hidden subcommand `drain`.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct Args {
-    pub url: String,
+    /// A URL, or `raw:HOST:PORT`, or `multipart:HOST:PORT`
+    pub stream: String,
+    /// How many
     pub viewers: usize,
     /// How long, in seconds
     pub seconds: f64,
+    /// The connections are opened over so many seconds
+    #[arg(long, default_value_t = 0.0)]
+    pub spread: f64,
     /// When the first viewer stops reading, in seconds
     #[arg(long, requires = "stall_for")]
     pub stall_at: Option<f64>,
     /// For so many seconds
     #[arg(long, requires = "stall_at")]
     pub stall_for: Option<f64>,
+    /// Second by second, too
+    #[arg(long)]
+    pub timeline: bool,
+}
+
+impl Args {
+    /// So many viewers, all at once, for so long, without a stall.
+    pub fn new(stream: &str, viewers: usize, duration: Duration) -> Args {
+        Args {
+            stream: stream.to_owned(),
+            viewers,
+            seconds: duration.as_secs_f64(),
+            spread: 0.0,
+            stall_at: None,
+            stall_for: None,
+            timeline: false,
+        }
+    }
+}
+
+/// The stream that is meant by [`Args::stream`].
+pub fn stream(text: &str) -> Stream {
+    if let Some(address) = text.strip_prefix("raw:") {
+        Stream::Raw(address.to_owned())
+    } else if let Some(address) = text.strip_prefix("multipart:") {
+        Stream::Multipart(address.to_owned())
+    } else {
+        Stream::Http(text.to_owned())
+    }
 }
 
 /// Watches, and prints the report as JSON.
+///
+/// # Errors
+/// Where nothing can be watched.
 pub fn run(args: &Args) -> Result<()> {
     let stall = args.stall_at.zip(args.stall_for);
-    let options = watch::Options {
+    let options = Options {
         viewers: args.viewers,
+        spread: Duration::from_secs_f64(args.spread),
         duration: Some(Duration::from_secs_f64(args.seconds)),
-        stall: stall.map(|(at, duration)| watch::Stall {
+        stall: stall.map(|(at, duration)| Stall {
             at: Duration::from_secs_f64(at),
             duration: Duration::from_secs_f64(duration),
         }),
-        ..watch::Options::new(&args.url)
+        timeline: args.timeline,
+        ..Options::of(stream(&args.stream))
     };
     let report = watch::run(&options, || false)?;
     println!("{}", serde_json::to_string(&report)?);
     Ok(())
 }
 
-/// What is needed of [`watch::Report`].
+/// What is needed of [`watch::Report`]; the fields are explained there.
 #[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)]
 pub struct Report {
     pub viewers: Vec<Viewer>,
     pub skew_ms: Percentiles,
@@ -50,19 +93,34 @@ pub struct Report {
 
 /// What is needed of [`watch::Viewer`].
 #[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)]
 pub struct Viewer {
     pub frames: u64,
     pub fps: f64,
     pub lost: u64,
     pub invalid: Vec<String>,
     pub latency_ms: Percentiles,
+    pub invalid_count: u64,
+    pub repeated: u64,
     pub unnumbered: u64,
     pub stale_after_stall: Option<u64>,
     pub end: Option<String>,
+    #[serde(default)]
+    pub timeline: Vec<Tick>,
+}
+
+/// [`watch::Tick`]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[allow(missing_docs)]
+pub struct Tick {
+    pub frames: u32,
+    pub lost: u64,
+    pub latency_max_ms: Option<f64>,
 }
 
 /// [`watch::Percentiles`]
 #[derive(Debug, Clone, Copy, Deserialize)]
+#[allow(missing_docs)]
 pub struct Percentiles {
     pub p50: Option<f64>,
     pub p99: Option<f64>,
@@ -87,17 +145,22 @@ impl Report {
 }
 
 /// Viewers that are watching; they end with it.
-pub struct Drain(Child);
+pub struct Drain(Process);
 
 impl Drain {
-    /// Starts them.
+    /// Starts them. Whoever calls has [`Args`] as its subcommand `drain`.
+    ///
+    /// # Errors
+    /// Where they do not start.
     pub fn start(args: &Args) -> Result<Drain> {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .arg("drain")
-            .arg(&args.url)
+            .arg(&args.stream)
             .arg(args.viewers.to_string())
             .arg(args.seconds.to_string())
+            .arg(format!("--spread={}", args.spread))
+            .stdin(Stdio::null())
             .stdout(Stdio::piped());
         for (flag, seconds) in [
             ("--stall-at", args.stall_at),
@@ -107,29 +170,36 @@ impl Drain {
                 command.arg(flag).arg(seconds.to_string());
             }
         }
-        Ok(Drain(command.spawn()?))
+        if args.timeline {
+            command.arg("--timeline");
+        }
+        let process = Process::start("the viewers' process", &mut command, Ask::Terminate)?;
+        Ok(Drain(process))
     }
 
-    /// Whether they still do.
-    pub fn is_running(&mut self) -> Result<bool> {
-        Ok(self.0.try_wait()?.is_none())
+    /// The process.
+    pub fn process(&self) -> &Process {
+        &self.0
+    }
+
+    /// How they ended; none while they watch.
+    ///
+    /// # Errors
+    /// Those of `waitpid(2)`.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.0.ended()
     }
 
     /// Waits for the report.
+    ///
+    /// # Errors
+    /// Where there is none.
     pub fn report(mut self) -> Result<Report> {
-        let mut stdout = self.0.stdout.take().context("its output is piped")?;
-        let report: Option<Report> = serde_json::from_reader(&mut stdout).ok();
+        let stdout = self.0.take_stdout().context("its output is piped")?;
+        let report: Option<Report> = serde_json::from_reader(stdout).ok();
         let status = self.0.wait()?;
         ensure!(status.success(), "the viewers ended with {status}");
         report.context("the viewers left no report")
-    }
-}
-
-impl Drop for Drain {
-    fn drop(&mut self) {
-        // Both only fail if it has ended.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
@@ -142,7 +212,7 @@ mod tests {
         let mut json: serde_json::Value = serde_json::from_str(
             r#"{"viewers": [{"frames": 60, "fps": 30.0, "lost": 0, "invalid": [],
                 "latency_ms": {"p50": 0.5, "p99": 1.0}, "gap_ms": 34.0, "bytes": 6000, "cut": false,
-                "connected": true, "invalid_count": 0, "unnumbered": 0,
+                "connected": true, "invalid_count": 0, "repeated": 0, "unnumbered": 0,
                 "stale_after_stall": null, "end": null}],
                 "skew_ms": {"p50": null, "p99": null}, "rcvbuf": 262144}"#,
         )
@@ -165,5 +235,13 @@ mod tests {
         );
         assert_eq!(fault(r#"{"frames": 0}"#), "viewer 0: no frames");
         assert!(fault(r#"{"unnumbered": 2}"#).contains("2 placeholders"));
+    }
+
+    #[test]
+    fn a_stream_is_named_in_one_word() {
+        let address = "127.0.0.1:80".to_owned();
+        assert_eq!(stream("raw:127.0.0.1:80"), Stream::Raw(address.clone()));
+        assert_eq!(stream("multipart:127.0.0.1:80"), Stream::Multipart(address));
+        assert_eq!(stream("http://x/"), Stream::Http("http://x/".to_owned()));
     }
 }

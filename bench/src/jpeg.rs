@@ -38,16 +38,20 @@ impl Material {
     /// Draws the frames and writes them to a directory that lives as long as this.
     ///
     /// # Errors
-    /// Where there is no room for some 800 KB.
+    /// Where there is no room for some 1,600 KB.
     pub fn make() -> Result<Material> {
         let frames = frames()?;
-        let dir = tempfile::Builder::new().prefix("fanout-").tempdir()?;
+        let dir = tempfile::Builder::new()
+            .prefix("seqcast-bench-")
+            .tempdir()?;
         let material = Material {
             dir,
             frame_bytes: frames.iter().map(Vec::len).sum::<usize>() / FRAMES,
         };
         write(&material.movie(), &frames.concat())?;
-        write(&material.still(), &frames[0])?;
+        for (path, frame) in material.stills().iter().zip(&frames) {
+            write(path, frame)?;
+        }
         Ok(material)
     }
 
@@ -56,9 +60,15 @@ impl Material {
         self.dir.path().join("frames.mjpeg")
     }
 
-    /// One of them.
+    /// Each in a file of its own.
+    pub fn stills(&self) -> [PathBuf; FRAMES] {
+        std::array::from_fn(|index| self.dir.path().join(format!("{index}.jpg")))
+    }
+
+    /// The first of them.
     pub fn still(&self) -> PathBuf {
-        self.dir.path().join("frame.jpg")
+        let [first, ..] = self.stills();
+        first
     }
 }
 

@@ -1,4 +1,4 @@
-//! The memory that a process has for itself alone.
+//! The memory of processes: what one has for itself alone, and its fair share of what it has at all.
 //!
 //! Not here: CPU time (`cpu`), and whose memory is wanted.
 
@@ -27,7 +27,7 @@ impl PrivateDirty {
         let kb = pids.iter().map(|pid| {
             let path = format!("/proc/{pid}/smaps_rollup");
             let text = fs::read_to_string(&path).with_context(|| path.clone())?;
-            private_dirty_kb(&text).with_context(|| format!("{path} has no Private_Dirty"))
+            field(&text, "Private_Dirty").with_context(|| format!("{path} has no Private_Dirty"))
         });
         let kb = kb.collect::<Result<Vec<_>>>()?;
         Ok(PrivateDirty {
@@ -37,12 +37,17 @@ impl PrivateDirty {
     }
 }
 
-/// The line `Private_Dirty:       36 kB` of a smaps_rollup (proc_pid_smaps(5)).
-fn private_dirty_kb(smaps_rollup: &str) -> Option<f64> {
-    let lines = smaps_rollup.lines();
-    let value = lines
-        .filter_map(|line| line.strip_prefix("Private_Dirty:"))
-        .next()?;
+/// PSS of a process, KiB: what is shared counts in parts. 0 of one that has ended.
+pub fn pss_kib(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"));
+    let kib = text.ok().and_then(|text| field(&text, "Pss"));
+    kib.unwrap_or_default() as u64
+}
+
+/// A line like `Private_Dirty:       36 kB` of a smaps_rollup (proc_pid_smaps(5)).
+fn field(smaps_rollup: &str, name: &str) -> Option<f64> {
+    let mut lines = smaps_rollup.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     value.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
@@ -57,9 +62,9 @@ mod tests {
                     Pss_Dirty:           116 kB\n\
                     Private_Clean:         4 kB\n\
                     Private_Dirty:        36 kB\n";
-        assert_eq!(private_dirty_kb(text), Some(36.0));
-        assert_eq!(private_dirty_kb("Rss: 4 kB\n"), None);
-        assert_eq!(private_dirty_kb("Private_Dirty: 4 MB\n"), None);
+        assert_eq!(field(text, "Private_Dirty"), Some(36.0));
+        assert_eq!(field(text, "Pss"), None);
+        assert_eq!(field("Private_Dirty: 4 MB\n", "Private_Dirty"), None);
     }
 
     #[test]
@@ -67,5 +72,7 @@ mod tests {
         let ours = PrivateDirty::of(&[std::process::id() as i32]).unwrap();
         assert!(ours.median_kb > 0.0 && ours.median_kb == ours.max_kb);
         assert!(PrivateDirty::of(&[]).is_err());
+        assert!(pss_kib(std::process::id() as i32) > 0);
+        assert_eq!(pss_kib(0), 0);
     }
 }

@@ -28,12 +28,18 @@ mod forked;
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
-use nix::time::{ClockId, clock_gettime};
+use nix::errno::Errno;
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
+
+use crate::FPS;
+use crate::process::{Ask, Process};
 
 const HEAD: &[u8] = b"HTTP/1.0 200 OK\r\n\
     Content-Type: multipart/x-mixed-replace;boundary=boundarydonotcross\r\n\r\n\
@@ -61,7 +67,27 @@ pub struct Args {
     fps: u32,
 }
 
+/// Starts one and returns when it listens, with its address. Whoever calls has [`Args`] as its subcommand `reference`.
+///
+/// # Errors
+/// Where it does not come up.
+pub fn start(kind: Kind, jpeg: &Path) -> Result<(Process, String)> {
+    let name = kind.to_possible_value().context("a kind has a name")?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .args(["reference", name.get_name()])
+        .arg(jpeg)
+        .arg(FPS.to_string())
+        .stdout(Stdio::piped());
+    let mut process = Process::start("the reference", &mut command, Ask::Hangup)?;
+    let address = process.line()?;
+    Ok((process, address))
+}
+
 /// Serves until standard input ends.
+///
+/// # Errors
+/// Where it cannot.
 pub fn run(args: &Args) -> Result<()> {
     let jpeg = std::fs::read(&args.jpeg).with_context(|| args.jpeg.display().to_string())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -76,7 +102,7 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// When frames are due: frame `id` `id` periods after the origin.
 #[derive(Debug, Clone, Copy)]
-struct Grid {
+pub(crate) struct Grid {
     /// The origin by `CLOCK_MONOTONIC` and by Unix time, nanoseconds.
     mono_ns: u64,
     unix_ns: u64,
@@ -84,7 +110,7 @@ struct Grid {
 }
 
 impl Grid {
-    fn new(fps: u32) -> Result<Grid> {
+    pub(crate) fn new(fps: u32) -> Result<Grid> {
         Ok(Grid {
             mono_ns: now_ns(ClockId::CLOCK_MONOTONIC)?,
             unix_ns: now_ns(ClockId::CLOCK_REALTIME)?,
@@ -93,26 +119,42 @@ impl Grid {
     }
 
     /// The frame that fell due last, by `CLOCK_MONOTONIC`.
-    fn last_due(&self, mono_ns: u64) -> u64 {
+    pub(crate) fn last_due(&self, mono_ns: u64) -> u64 {
         mono_ns.saturating_sub(self.mono_ns) / self.period_ns
     }
 
     /// When `id` is due, by `CLOCK_MONOTONIC`.
-    fn due(&self, id: u64) -> Duration {
+    pub(crate) fn due(&self, id: u64) -> Duration {
         Duration::from_nanos(self.mono_ns + id * self.period_ns)
+    }
+
+    /// The same by Unix time, nanoseconds.
+    pub(crate) fn due_unix_ns(&self, id: u64) -> u64 {
+        self.unix_ns + id * self.period_ns
     }
 
     fn stamp(&self, id: u64, skipped: u64) -> Stamp {
         Stamp {
             id,
             skipped,
-            unix_us: (self.unix_ns + id * self.period_ns) / 1000,
+            unix_us: self.due_unix_ns(id) / 1000,
         }
     }
 }
 
-fn now_ns(clock: ClockId) -> nix::Result<u64> {
+pub(crate) fn now_ns(clock: ClockId) -> nix::Result<u64> {
     Ok(Duration::from(clock_gettime(clock)?).as_nanos() as u64)
+}
+
+/// Sleeps until that time by `CLOCK_MONOTONIC`.
+pub(crate) fn sleep_until(due: Duration) -> nix::Result<()> {
+    let absolute = ClockNanosleepFlags::TIMER_ABSTIME;
+    loop {
+        match clock_nanosleep(ClockId::CLOCK_MONOTONIC, absolute, &TimeSpec::from(due)) {
+            Err(Errno::EINTR) => {}
+            slept => return slept.map(drop),
+        }
+    }
 }
 
 /// What a part's headers say beside the length.

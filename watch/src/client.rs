@@ -72,6 +72,9 @@ struct Watch {
     rcvbuf: usize,
     granted_rcvbuf: usize,
     clients: Vec<Client>,
+    /// When each is to connect, since the start; so many have begun to.
+    due: Vec<Duration>,
+    begun: usize,
     skew: Skew,
     stall: StallState,
     progress: Option<Progress>,
@@ -93,15 +96,16 @@ impl Watch {
             rcvbuf: options.rcvbuf,
             granted_rcvbuf: 0,
             clients: Vec::with_capacity(options.viewers),
+            due: due(options.viewers, options.spread),
+            begun: 0,
             skew: Skew::new(),
             stall: options.stall.map_or(StallState::Over, StallState::Ahead),
             progress: Progress::new(options.progress),
             buffer: vec![0; BUFFER].into_boxed_slice(),
         };
-        for index in 0..options.viewers {
-            let client = Client::new(&options.stream, watch.now());
+        for _ in 0..options.viewers {
+            let client = Client::new(&options.stream, options.timeline, watch.now());
             watch.clients.push(client);
-            watch.connect(index, 0)?;
         }
         Ok(watch)
     }
@@ -118,7 +122,9 @@ impl Watch {
         let mut events = [EpollEvent::empty(); 256];
         let mut ticks = 0;
         let mut seconds = 0;
-        while self.clients.iter().any(|client| client.open.is_some()) {
+        self.connect_due(Duration::ZERO)?;
+        while self.begun < self.due.len() || self.clients.iter().any(|client| client.open.is_some())
+        {
             let elapsed = self.start.elapsed();
             if stop() || duration.is_some_and(|duration| elapsed >= duration) {
                 break;
@@ -132,6 +138,7 @@ impl Watch {
                 seconds = elapsed.as_secs();
                 self.show_progress(seconds);
             }
+            self.connect_due(elapsed)?;
             self.turn_stall(elapsed)?;
             let timeout = self.timeout(elapsed, duration);
             let count = match self.epoll.wait(&mut events, timeout) {
@@ -154,12 +161,22 @@ impl Watch {
             StallState::Holding { until } => Some(until),
             StallState::Over => None,
         };
-        let left = [duration, stall]
+        let next = self.due.get(self.begun).copied();
+        let left = [duration, stall, next]
             .into_iter()
             .flatten()
             .map(|at| at.saturating_sub(elapsed))
             .fold(Duration::from_millis(TICK_MS.into()), Duration::min);
         EpollTimeout::from(left.as_micros().div_ceil(1000) as u8)
+    }
+
+    /// Opens the connections whose time has come.
+    fn connect_due(&mut self, elapsed: Duration) -> Result<(), Error> {
+        while self.due.get(self.begun).is_some_and(|&due| due <= elapsed) {
+            self.begun += 1;
+            self.connect(self.begun - 1, 0)?;
+        }
+        Ok(())
     }
 
     fn ready(&mut self, index: usize) -> Result<(), Error> {
@@ -338,6 +355,17 @@ impl Watch {
     }
 }
 
+/// When each of so many viewers connects: each in its own share of `spread`, at a place in it
+/// that moves by the golden ratio, whose multiples are never in step with anything (Weyl 1916).
+fn due(viewers: usize, spread: Duration) -> Vec<Duration> {
+    const GOLDEN: f64 = 0.618_033_988_749_895;
+    let place = |index: usize| (index as f64 * GOLDEN).fract();
+    let share = |index| (index as f64 + place(index)) / viewers as f64;
+    (0..viewers)
+        .map(|index| spread.mul_f64(share(index)))
+        .collect()
+}
+
 /// No other address will help.
 fn out_of_files(error: &io::Error) -> bool {
     [Errno::EMFILE, Errno::ENFILE]
@@ -347,4 +375,22 @@ fn out_of_files(error: &io::Error) -> bool {
 
 fn epoll_error(errno: Errno) -> Error {
     Error::Epoll(errno.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_connect_at_once_or_each_in_its_own_time() {
+        assert_eq!(due(3, Duration::ZERO), [Duration::ZERO; 3]);
+        let due = due(10, Duration::from_secs(1));
+        let tenths: Vec<_> = due.iter().map(|at| at.as_millis() / 100).collect();
+        assert_eq!(tenths, (0..10).collect::<Vec<_>>());
+        // Not all at the same place in a period of 100 ms.
+        let mut places: Vec<_> = due.iter().map(|at| at.as_millis() % 100).collect();
+        places.sort_unstable();
+        let wide = places.windows(2).all(|pair| pair[1] - pair[0] < 20);
+        assert!(wide && places[9] > 80, "{places:?}");
+    }
 }

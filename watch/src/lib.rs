@@ -1,7 +1,7 @@
 //! A light client that checks and measures MJPEG and raw streams.
 //!
 //! [`run`] opens any number of viewers on one stream (`multipart/x-mixed-replace` of JPEGs over
-//! HTTP, or the raw frames of the protocol of 2017) in one thread around one epoll set, checks
+//! HTTP or without a head, or the raw frames of the protocol of 2017) in one thread around one epoll set, checks
 //! everything that arrives and keeps none of it. It is strict: it judges servers, it does not try
 //! to get a picture out of a broken one.
 //!
@@ -9,13 +9,17 @@
 
 mod client;
 mod connection;
+mod headers;
 mod histogram;
 pub mod multipart;
 mod progress;
 pub mod raw;
+pub mod recorded;
 mod report;
 mod skew;
 mod tally;
+mod timeline;
+mod timing;
 mod url;
 mod viewer;
 
@@ -24,6 +28,7 @@ use std::time::Duration;
 
 pub use client::run;
 pub use report::{Percentiles, Report, Viewer};
+pub use timeline::Tick;
 
 /// Where a stream is, and in which protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +37,9 @@ pub enum Stream {
     Http(String),
     /// `HOST:PORT` of a server that sends raw frames to whoever connects; see [`raw`].
     Raw(String),
+    /// `HOST:PORT` of a server that sends the parts of a multipart stream to whoever connects,
+    /// without a request and a head, as GStreamer's `tcpserversink` does.
+    Multipart(String),
 }
 
 /// What to watch, and how.
@@ -39,8 +47,12 @@ pub enum Stream {
 pub struct Options {
     /// What all viewers connect to.
     pub stream: Stream,
-    /// Connections opened at once, at least 1.
+    /// Connections, at least 1.
     pub viewers: usize,
+    /// The time over which the connections are opened; 0: all at once. Each begins within its own
+    /// equal share of the time, and not always at the same place in it, so that viewers do not fall in step
+    /// with anything periodic in the server.
+    pub spread: Duration,
     /// How long to watch, from the first connection attempt; without it until `stop` says so.
     pub duration: Option<Duration>,
     /// Lets viewer 0 stop reading for a while.
@@ -48,13 +60,15 @@ pub struct Options {
     /// SO_RCVBUF asked for each connection, bytes. Linux grants twice what is asked, for its own
     /// bookkeeping, within `net.core.rmem_max` (socket(7)); [`Report::rcvbuf`] says what it was.
     pub rcvbuf: usize,
+    /// Whether [`Viewer::timeline`] is kept.
+    pub timeline: bool,
     /// A line a second on standard error, if that is a terminal.
     pub progress: bool,
 }
 
 impl Options {
     /// One viewer of the HTTP stream at `url`, until stopped, with a receive buffer of 128 KiB,
-    /// without progress.
+    /// without timeline and progress.
     pub fn new(url: impl Into<String>) -> Self {
         Self::of(Stream::Http(url.into()))
     }
@@ -64,13 +78,16 @@ impl Options {
         Self::of(Stream::Raw(address.into()))
     }
 
-    fn of(stream: Stream) -> Self {
+    /// The same of that stream.
+    pub fn of(stream: Stream) -> Self {
         Self {
             stream,
             viewers: 1,
+            spread: Duration::ZERO,
             duration: None,
             stall: None,
             rcvbuf: 128 * 1024,
+            timeline: false,
             progress: false,
         }
     }
@@ -90,7 +107,7 @@ pub struct Stall {
 /// Why there is no report at all. What happens to single viewers is in the [`Report`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address is no `http://` URL, or of a raw stream no `HOST:PORT`.
+    /// The address is no `http://` URL, or of another stream no `HOST:PORT`.
     #[error("{address:?} is no address of a stream: {reason}")]
     Address {
         /// As given.

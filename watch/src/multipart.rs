@@ -4,15 +4,20 @@
 //! Stricter than the RFC: each part must carry a `Content-Length`, right after which a CRLF and
 //! the delimiter follow; there is no preamble but one CRLF. That servers of this kind send the
 //! delimiter together with the part before it changes only when it arrives, not the grammar.
+//! [`Parser::headless`] takes the parts of a stream without a response head.
 //!
 //! Not here: sockets, clocks, and what is in a part (`tally` judges that).
 
 use httparse::Status;
 
+use crate::headers::{decimal, lossy, values};
+
 /// Longest response head, bytes.
 const MAX_HEAD: usize = 16 * 1024;
 /// Longest headers of a part, bytes.
 const MAX_PART_HEADERS: usize = 8 * 1024;
+/// `--`, the longest boundary (RFC 2046 §5.1.1) and CRLF, bytes.
+const MAX_FIRST_LINE: usize = 74;
 /// Most header lines in either.
 const MAX_HEADER_LINES: usize = 64;
 /// Longest body of a part, bytes.
@@ -21,7 +26,7 @@ const MAX_BODY: u64 = 64 << 20;
 /// What was found, in the order of the stream.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// The head says 200 and names the boundary; parts follow.
+    /// The head says 200 and names the boundary, or the first line does; parts follow.
     Head,
     /// The headers of a part; its body follows.
     Part {
@@ -60,6 +65,9 @@ pub enum ParseError {
     /// Chunks, which HTTP/1.0 does not have.
     #[error("the server answers an HTTP/1.0 request with Transfer-Encoding")]
     Encoded,
+    /// Of a stream without a head; what it begins with.
+    #[error("{0:?} is no -- and boundary, with which a stream without a head begins")]
+    NoFirstLine(String),
     /// Something before the first part; the boundary.
     #[error("no delimiter --{0} where the first part should begin")]
     NoDelimiter(String),
@@ -92,6 +100,8 @@ impl ParseError {
 
 enum State {
     Head,
+    /// In place of a head the first line, which says the boundary.
+    FirstLine,
     /// At the very beginning, most often without its CRLF.
     FirstDelimiter,
     /// Comparing with `delimiter`, of which so many bytes were there.
@@ -140,6 +150,14 @@ impl Parser {
         }
     }
 
+    /// At the beginning of a stream without a head: its first line is `--BOUNDARY`.
+    pub fn headless() -> Self {
+        Self {
+            state: State::FirstLine,
+            ..Self::new()
+        }
+    }
+
     /// Bytes of the response taken; after an error, those before the fault or the faulty headers.
     pub fn offset(&self) -> u64 {
         self.offset
@@ -150,6 +168,7 @@ impl Parser {
         let part = self.part;
         match self.state {
             State::Head => format!("in the response head, after {} bytes", self.offset),
+            State::FirstLine => format!("in the first line, after {} bytes", self.offset),
             State::Body { left } => {
                 let length = self.length;
                 format!("in part {part}, after {} of {length} bytes", length - left)
@@ -209,6 +228,24 @@ impl Parser {
                     sink(Event::Head);
                 } else if self.text.len() >= MAX_HEAD {
                     return Err(ParseError::LongHead);
+                }
+                Ok(taken)
+            }
+            State::FirstLine => {
+                let room = (MAX_FIRST_LINE - self.text.len()).min(bytes.len());
+                let newline = bytes[..room].iter().position(|&byte| byte == b'\n');
+                let taken = newline.map_or(room, |at| at + 1);
+                self.text.extend_from_slice(&bytes[..taken]);
+                if newline.is_some() || self.text.len() == MAX_FIRST_LINE {
+                    let line = self.text.strip_suffix(b"\r\n");
+                    let boundary = line
+                        .and_then(|line| str::from_utf8(line.strip_prefix(b"--")?).ok())
+                        .filter(|boundary| is_boundary(boundary))
+                        .ok_or_else(|| ParseError::NoFirstLine(lossy(&self.text)))?;
+                    self.delimiter = [b"\r\n--", boundary.as_bytes()].concat();
+                    self.text.clear();
+                    self.state = State::PartHeaders;
+                    sink(Event::Head);
                 }
                 Ok(taken)
             }
@@ -346,9 +383,12 @@ fn boundary(content_type: &str) -> Option<&str> {
     })?;
     let unquoted = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
     let boundary = unquoted.unwrap_or(value);
+    is_boundary(boundary).then_some(boundary)
+}
+
+fn is_boundary(text: &str) -> bool {
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&b);
-    ((1..=70).contains(&boundary.len()) && boundary.bytes().all(legal) && !boundary.ends_with(' '))
-        .then_some(boundary)
+    (1..=70).contains(&text.len()) && text.bytes().all(legal) && !text.ends_with(' ')
 }
 
 fn content_length(headers: &[httparse::Header<'_>]) -> Result<u64, ParseError> {
@@ -357,34 +397,6 @@ fn content_length(headers: &[httparse::Header<'_>]) -> Result<u64, ParseError> {
     match (decimal(value), found.next()) {
         (Some(length), None) if length <= MAX_BODY => Ok(length),
         _ => Err(ParseError::BadLength(lossy(value))),
-    }
-}
-
-/// The values of all headers of that name, whatever its case.
-pub fn values<'a>(
-    headers: &'a [httparse::Header<'a>],
-    name: &'static str,
-) -> impl Iterator<Item = &'a [u8]> {
-    headers
-        .iter()
-        .filter(move |header| header.name.eq_ignore_ascii_case(name))
-        .map(|header| header.value)
-}
-
-/// Digits and nothing else.
-pub fn decimal(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    str::from_utf8(text).ok()?.parse().ok()
-}
-
-/// For a message: short, printable whatever it was.
-pub fn lossy(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    match text.char_indices().nth(80) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.into_owned(),
     }
 }
 

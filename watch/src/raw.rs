@@ -14,7 +14,7 @@ const MAX_FRAME: u64 = 64 << 20;
 /// Bytes of a header.
 const HEADER: usize = 8;
 /// Bytes of the coding: the mark, the id and the time.
-const STAMP: usize = 24;
+pub(crate) const STAMP: usize = 24;
 /// The first bytes of a frame with the coding.
 const MARK: &[u8; 8] = b"seqcast1";
 
@@ -74,7 +74,8 @@ pub enum ParseError {
     TooLarge(Size),
 }
 
-/// The coding in the first 24 bytes of a frame: a mark of 8 bytes, and two u64, little-endian.
+/// The coding in the first 24 bytes of a frame: a mark of 8 bytes, and two u64, little-endian. A
+/// JPEG may have it in a COM segment right behind its SOI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// Rises by one a frame.
@@ -85,7 +86,7 @@ pub struct Stamp {
 
 impl Stamp {
     /// None where the pixels begin otherwise.
-    fn parse(bytes: &[u8; STAMP]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8; STAMP]) -> Option<Self> {
         let (mark, numbers) = bytes.split_at(MARK.len());
         let (id, time) = numbers.split_at(8);
         (mark == MARK).then_some(Self {

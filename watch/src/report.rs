@@ -7,6 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::histogram::Histogram;
+use crate::timeline::Tick;
 
 /// Most viewers that a person gets to see one by one; of more only those with something to say.
 const MAX_ROWS: usize = 20;
@@ -16,8 +17,9 @@ const MAX_ROWS: usize = 20;
 pub struct Report {
     /// In the order in which they were opened.
     pub viewers: Vec<Viewer>,
-    /// Over all frames that at least two viewers got: the time between the first and the last
-    /// viewer to have it complete, in this one process (which reads them one by one).
+    /// Over all frames that at least two viewers got, the first of each viewer aside: the time
+    /// between the first and the last viewer to have it complete, in this one process (which reads
+    /// them one by one).
     pub skew_ms: Percentiles,
     /// SO_RCVBUF as granted, bytes: as getsockopt says it, so with the kernel's doubling.
     pub rcvbuf: usize,
@@ -26,7 +28,9 @@ pub struct Report {
 /// What one viewer got.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Viewer {
-    /// Valid frames with an id; raw ones have theirs coded into the pixels.
+    /// Valid frames with an id: that of `X-Seqcast-Frame`, or what is coded into the pixels of a
+    /// raw one, or into a COM segment of a JPEG right behind its SOI (mark and numbers as in
+    /// [`crate::raw::Stamp`]).
     pub frames: u64,
     /// Intervals between frames, over the time from the first to the last; 0 below two frames.
     /// Like `latency_ms` and `gap_ms` of frames with an id, or, where there are none at all, of
@@ -36,8 +40,7 @@ pub struct Viewer {
     pub lost: u64,
     /// What was wrong, a sentence each, at most 20; `invalid_count` has them all.
     pub invalid: Vec<String>,
-    /// From the capture time that the part says, or the pixels of a raw frame, to the arrival of
-    /// its last byte. 0 where the sender's clock is ahead.
+    /// From the capture time that the part says, or the coding, to the arrival of its last byte. 0 where the sender's clock is ahead.
     pub latency_ms: Percentiles,
     /// The longest time between two complete frames, or from the last one to the end of the
     /// watch; with no frame at all, since the head of the response or the first header.
@@ -50,6 +53,8 @@ pub struct Viewer {
     pub connected: bool,
     /// All faults, also those that are not in `invalid`.
     pub invalid_count: u64,
+    /// Frames whose id had been there, or one after it: faults, too, and in `invalid_count`.
+    pub repeated: u64,
     /// Valid parts or raw frames without an id: placeholders, or those of a server that sends
     /// none.
     pub unnumbered: u64,
@@ -58,6 +63,9 @@ pub struct Viewer {
     pub stale_after_stall: Option<u64>,
     /// Why it ended before the watch did.
     pub end: Option<String>,
+    /// A tick a second from the begin of the watch to its end, where that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub timeline: Vec<Tick>,
 }
 
 /// In milliseconds; none of nothing.
@@ -195,9 +203,11 @@ mod tests {
             cut: false,
             connected: true,
             invalid_count: 0,
+            repeated: 0,
             unnumbered: 0,
             stale_after_stall: None,
             end: None,
+            timeline: Vec::new(),
         }
     }
 
@@ -222,7 +232,7 @@ mod tests {
                     "frames": 60, "fps": 30.0, "lost": 0, "invalid": [],
                     "latency_ms": {"p50": 0.5, "p99": null},
                     "gap_ms": 34.25, "bytes": 6_000_000, "cut": false,
-                    "connected": true, "invalid_count": 0, "unnumbered": 0,
+                    "connected": true, "invalid_count": 0, "repeated": 0, "unnumbered": 0,
                     "stale_after_stall": null, "end": null,
                 }],
                 "skew_ms": {"p50": null, "p99": null},

@@ -36,7 +36,8 @@ impl Skew {
     }
 
     /// Frame `id` is complete at one more viewer at `at_ns` (monotonic, rising over all calls).
-    /// One that is so late that its place is taken no longer counts.
+    /// One that is so late that its place is taken no longer counts. The first frame of a viewer is
+    /// not for here: it may have been there for a while before the viewer came.
     pub fn arrived(&mut self, id: u64, at_ns: u64) {
         let slot = &mut self.window[(id % WINDOW as u64) as usize];
         if slot.viewers > 0 && slot.id == id {

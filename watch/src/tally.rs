@@ -3,23 +3,25 @@
 //!
 //! Not here: the framing of parts (`multipart`) and of raw frames (`raw`), sockets, the clock.
 
+use crate::headers::{decimal, lossy, values};
 use crate::histogram::Histogram;
-use crate::multipart::{Event, decimal, lossy, values};
-use crate::raw;
+use crate::multipart::Event;
+use crate::raw::{self, Stamp};
+use crate::report::{Percentiles, Viewer, millis};
+use crate::timeline::Timeline;
+use crate::timing::Timing;
+
+pub use crate::timing::Arrival;
 
 /// Sentences kept per viewer; more are only counted.
 const MAX_SENTENCES: usize = 20;
+/// Bytes of a JPEG up to the end of a coding in its first segment: SOI, COM (ITU T.81 B.2.4.5) with
+/// its length, the coding.
+const CODED: usize = 6 + raw::STAMP;
+/// What stands before the coding.
+const COM: [u8; 6] = [0xff, 0xd8, 0xff, 0xfe, 0, 26];
 /// A frame that was captured so long before a stalled viewer went on, or longer, is stale.
 const STALE_NS: u64 = 200_000_000;
-
-/// When bytes were read, on both clocks.
-#[derive(Debug, Clone, Copy)]
-pub struct Arrival {
-    /// Monotonic, from any origin common to all viewers.
-    pub mono_ns: u64,
-    /// Unix time, as capture times are.
-    pub unix_ns: u64,
-}
 
 /// The part that is coming in.
 struct Part {
@@ -32,51 +34,10 @@ struct Part {
     captured_ns: Option<u64>,
     /// Bytes of the body so far.
     received: u64,
-    first: [u8; 2],
+    first: [u8; CODED],
     last: [u8; 2],
     /// So say its headers.
     valid: bool,
-}
-
-/// When frames came.
-struct Timing {
-    frames: u64,
-    first_ns: u64,
-    last_ns: u64,
-    longest_gap_ns: u64,
-    /// From capture to arrival, microseconds.
-    latency: Histogram,
-}
-
-impl Timing {
-    fn new(start_ns: u64) -> Self {
-        Self {
-            frames: 0,
-            first_ns: start_ns,
-            last_ns: start_ns,
-            longest_gap_ns: 0,
-            latency: Histogram::new(),
-        }
-    }
-
-    fn frame(&mut self, at: Arrival, captured_ns: Option<u64>) {
-        if self.frames == 0 {
-            self.first_ns = at.mono_ns;
-        } else {
-            self.longest_gap_ns = self.gap_ns(at.mono_ns);
-        }
-        self.frames += 1;
-        self.last_ns = at.mono_ns;
-        if let Some(captured_ns) = captured_ns {
-            // Between two hosts' clocks a frame may arrive before its capture.
-            self.latency
-                .record(at.unix_ns.saturating_sub(captured_ns) / 1000);
-        }
-    }
-
-    fn gap_ns(&self, now_ns: u64) -> u64 {
-        self.longest_gap_ns.max(now_ns.saturating_sub(self.last_ns))
-    }
 }
 
 /// See the module. Starts when the viewer has its stream.
@@ -87,12 +48,16 @@ pub struct Tally {
     pub unnumbered: u64,
     /// Ids missed between the first and the last frame.
     pub lost: u64,
+    /// Frames whose id did not rise; faults.
+    pub repeated: u64,
     /// The first faults, a sentence each.
     pub invalid: Vec<String>,
     /// All faults.
     pub invalid_count: u64,
     /// Stale frames since the end of a stall; none without a stall.
     pub stale: Option<u64>,
+    /// None where nobody wants it.
+    pub timeline: Option<Timeline>,
     resumed_unix_ns: u64,
     last_id: Option<u64>,
     part: Option<Part>,
@@ -105,9 +70,11 @@ impl Tally {
             frames: 0,
             unnumbered: 0,
             lost: 0,
+            repeated: 0,
             invalid: Vec::new(),
             invalid_count: 0,
             stale: None,
+            timeline: None,
             resumed_unix_ns: 0,
             last_id: None,
             part: None,
@@ -188,6 +155,30 @@ impl Tally {
         &self.timing.latency
     }
 
+    /// What this viewer got, at the end; the connection's side of it is not here.
+    pub fn report(self, end: Arrival) -> Viewer {
+        let gap_ms = millis(self.gap_ns(end) / 1000);
+        Viewer {
+            frames: self.frames,
+            fps: (self.fps() * 1e3).round() / 1e3,
+            lost: self.lost,
+            latency_ms: Percentiles::of(self.latency()),
+            gap_ms,
+            bytes: 0,
+            cut: false,
+            connected: false,
+            invalid_count: self.invalid_count,
+            repeated: self.repeated,
+            unnumbered: self.unnumbered,
+            stale_after_stall: self.stale,
+            end: None,
+            invalid: self.invalid,
+            timeline: self
+                .timeline
+                .map_or_else(Vec::new, |timeline| timeline.into_ticks(end.mono_ns)),
+        }
+    }
+
     fn begin(&mut self, number: u64, offset: u64, length: u64, headers: &[httparse::Header<'_>]) {
         let mut part = Part {
             number,
@@ -196,7 +187,7 @@ impl Tally {
             id: None,
             captured_ns: None,
             received: 0,
-            first: [0; 2],
+            first: [0; CODED],
             last: [0; 2],
             valid: true,
         };
@@ -259,6 +250,7 @@ impl Tally {
             return Ok(None);
         };
         if id <= last {
+            self.repeated += 1;
             return Err(format!("its id does not rise, the last one was {last}"));
         }
         let missed = id - last - 1;
@@ -275,11 +267,20 @@ impl Tally {
         }
         let valid = part.valid && faults.is_empty();
         let (id, captured_ns) = (part.id, part.captured_ns);
+        let coded = part.coding().filter(|_| id.is_none());
+        let name = part.name();
         faults.into_iter().for_each(|fault| self.note(fault));
         if !valid {
             return None;
         }
-        self.count(id, captured_ns, at)
+        let Some(stamp) = coded else {
+            return self.count(id, captured_ns, at);
+        };
+        if let Err(fault) = self.missed(stamp.id) {
+            self.note(format!("{name}, coded {}: {fault}", stamp.id));
+            return None;
+        }
+        self.count(Some(stamp.id), Some(stamp.captured_ns), at)
     }
 
     /// A valid frame is complete. Returns its id.
@@ -288,6 +289,11 @@ impl Tally {
             && captured_ns.saturating_add(STALE_NS) <= self.resumed_unix_ns
         {
             *stale += 1;
+        }
+        if let Some(timeline) = &mut self.timeline {
+            // As `Timing` has it.
+            let latency_us = captured_ns.map(|ns| at.unix_ns.saturating_sub(ns) / 1000);
+            timeline.frame(at.mono_ns, self.lost, latency_us);
         }
         // Times are those of numbered frames; as long as there are none, of what there is.
         match id {
@@ -326,7 +332,7 @@ impl Part {
     }
 
     fn body(&mut self, bytes: &[u8]) {
-        for (place, &byte) in (self.received..2).zip(bytes) {
+        for (place, &byte) in (self.received..CODED as u64).zip(bytes) {
             self.first[place as usize] = byte;
         }
         match *bytes {
@@ -337,16 +343,23 @@ impl Part {
         self.received += bytes.len() as u64;
     }
 
+    /// Id and time in its first segment.
+    fn coding(&self) -> Option<Stamp> {
+        let (before, stamp) = self.first.split_at(COM.len());
+        let there = self.received >= CODED as u64 && before == COM;
+        Stamp::parse(stamp.try_into().ok()?).filter(|_| there)
+    }
+
     /// The markers that a JPEG begins and ends with: SOI and EOI of ITU T.81 B.1.1.3.
     fn jpeg_faults(&self) -> Vec<String> {
-        let [a, b] = self.first;
+        let [a, b, ..] = self.first;
         let [c, d] = self.last;
         let mut faults = Vec::new();
         if self.length < 4 {
             faults.push(format!("{} bytes are no JPEG", self.length));
             return faults;
         }
-        if self.first != [0xff, 0xd8] {
+        if [a, b] != [0xff, 0xd8] {
             faults.push(format!("it begins with {a:02X}{b:02X}, not FFD8"));
         }
         if self.last != [0xff, 0xd9] {

@@ -1,5 +1,5 @@
 //! The address of a stream, taken apart: only as much of RFC 3986 as a plain `http://` URL needs,
-//! and `HOST:PORT` for the raw protocol.
+//! and `HOST:PORT` for the protocols without a request.
 //!
 //! Not here: other schemes, user names, percent-decoding (the path goes out as it was written).
 
@@ -22,7 +22,7 @@ impl Target {
     pub fn parse(stream: &Stream) -> Result<Self, Error> {
         let (address, parsed) = match stream {
             Stream::Http(url) => (url, parse_url(url)),
-            Stream::Raw(address) => (address, parse_address(address)),
+            Stream::Raw(address) | Stream::Multipart(address) => (address, parse_address(address)),
         };
         parsed.map_err(|reason| Error::Address {
             address: address.clone(),

@@ -8,9 +8,10 @@ use std::time::Instant;
 use crate::Stream;
 use crate::multipart::{self, Event};
 use crate::raw;
-use crate::report::{Percentiles, Viewer, millis};
+use crate::report::{Viewer, millis};
 use crate::skew::Skew;
 use crate::tally::{Arrival, Tally};
+use crate::timeline::Timeline;
 
 /// How far a connection is.
 pub enum Stage {
@@ -22,14 +23,14 @@ pub enum Stage {
 
 /// What the server sends.
 enum Parser {
-    Http(multipart::Parser),
+    Multipart(multipart::Parser),
     Raw(raw::Parser),
 }
 
 impl Parser {
     fn place(&self) -> String {
         match self {
-            Self::Http(parser) => parser.place(),
+            Self::Multipart(parser) => parser.place(),
             Self::Raw(parser) => parser.place(),
         }
     }
@@ -51,6 +52,7 @@ pub struct Client {
     /// For the connection, then for the answer.
     pub deadline: Instant,
     pub tally: Tally,
+    timeline: bool,
     parser: Parser,
     bytes: u64,
     connected: bool,
@@ -59,13 +61,15 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(stream: &Stream, now: Arrival) -> Self {
+    pub fn new(stream: &Stream, timeline: bool, now: Arrival) -> Self {
         Self {
             open: None,
             deadline: Instant::now(),
             tally: Tally::new(now),
+            timeline,
             parser: match stream {
-                Stream::Http(_) => Parser::Http(multipart::Parser::new()),
+                Stream::Http(_) => Parser::Multipart(multipart::Parser::new()),
+                Stream::Multipart(_) => Parser::Multipart(multipart::Parser::headless()),
                 Stream::Raw(_) => Parser::Raw(raw::Parser::new()),
             },
             bytes: 0,
@@ -85,13 +89,14 @@ impl Client {
         let mut begin = |tally: &mut Tally| {
             self.connected = true;
             *tally = Tally::new(now);
+            tally.timeline = self.timeline.then(Timeline::default);
             if let Some((_, stage)) = &mut self.open {
                 *stage = Stage::Streaming;
             }
         };
         let tally = &mut self.tally;
         let over = match &mut self.parser {
-            Parser::Http(parser) => {
+            Parser::Multipart(parser) => {
                 let mut ended = false;
                 let parsed = parser.push(bytes, &mut |event| {
                     match event {
@@ -99,7 +104,9 @@ impl Client {
                         Event::End => ended = true,
                         Event::Part { .. } | Event::Body(_) | Event::PartEnd => {}
                     }
-                    if let Some(id) = tally.event(event, now) {
+                    if let Some(id) = tally.event(event, now)
+                        && tally.frames > 1
+                    {
                         skew.arrived(id, now.mono_ns);
                     }
                 });
@@ -117,7 +124,9 @@ impl Client {
                 let parsed = parser.push(bytes, &mut |event| match event {
                     raw::Event::Begin => begin(tally),
                     raw::Event::Frame(frame) => {
-                        if let Some(id) = tally.raw_frame(&frame, now) {
+                        if let Some(id) = tally.raw_frame(&frame, now)
+                            && tally.frames > 1
+                        {
                             skew.arrived(id, now.mono_ns);
                         }
                     }
@@ -166,19 +175,12 @@ impl Client {
         let gap_ns = self.gap_ns(now);
         let unanswered = || (!self.connected).then(|| "no answer before the end".to_owned());
         Viewer {
-            frames: self.tally.frames,
-            fps: (self.tally.fps() * 1e3).round() / 1e3,
-            lost: self.tally.lost,
-            latency_ms: Percentiles::of(self.tally.latency()),
             gap_ms: millis(gap_ns / 1000),
             bytes: self.bytes,
             cut: self.cut,
             connected: self.connected,
-            invalid_count: self.tally.invalid_count,
-            unnumbered: self.tally.unnumbered,
-            stale_after_stall: self.tally.stale,
             end: self.end.map(|(why, _)| why).or_else(unanswered),
-            invalid: self.tally.invalid,
+            ..self.tally.report(now)
         }
     }
 }

@@ -9,12 +9,11 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::time::TimeSpec;
 use nix::sys::wait::waitpid;
-use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
+use nix::time::ClockId;
 use nix::unistd::{ForkResult, Pid, getpid, getppid, write};
 
-use super::{Grid, Part, accept, now_ns};
+use super::{Grid, Part, accept, now_ns, sleep_until};
 use crate::sys;
 
 pub fn run(listener: TcpListener, part: Part, grid: Grid) -> Result<()> {
@@ -68,7 +67,7 @@ fn serve(socket: &TcpStream, mut part: Part, grid: &Grid) -> nix::Result<()> {
     let mut id = last_due()? + 1;
     let mut skipped = 0;
     loop {
-        sleep_until(&TimeSpec::from(grid.due(id)))?;
+        sleep_until(grid.due(id))?;
         let mut bytes = part.stamped(grid.stamp(id, skipped));
         while !bytes.is_empty() {
             let written = write(socket, bytes)?;
@@ -77,15 +76,5 @@ fn serve(socket: &TcpStream, mut part: Part, grid: &Grid) -> nix::Result<()> {
         let next = last_due()?.max(id + 1);
         skipped = next - id - 1;
         id = next;
-    }
-}
-
-fn sleep_until(due: &TimeSpec) -> nix::Result<()> {
-    let absolute = ClockNanosleepFlags::TIMER_ABSTIME;
-    loop {
-        match clock_nanosleep(ClockId::CLOCK_MONOTONIC, absolute, due) {
-            Err(Errno::EINTR) => {}
-            slept => return slept.map(drop),
-        }
     }
 }

@@ -4,6 +4,45 @@ use proptest::prelude::*;
 const HEAD: &str =
     "HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=frame\r\n\r\n";
 
+#[test]
+fn a_stream_without_a_head_says_its_boundary_first() {
+    let part = "Content-Type: image/jpeg\r\nContent-Length: 2\r\n\r\nab\r\n--b";
+    let stream = format!("--b\r\n{part}\r\n{part}--");
+    for cut in 0..stream.len() {
+        let mut parser = Parser::headless();
+        let mut parts = 0;
+        let mut heads = 0;
+        for piece in [&stream[..cut], &stream[cut..]] {
+            let pushed = parser.push(piece.as_bytes(), &mut |event| match event {
+                Event::Head => heads += 1,
+                Event::PartEnd => parts += 1,
+                _ => {}
+            });
+            pushed.unwrap();
+        }
+        assert_eq!((heads, parts), (1, 2), "{cut}");
+    }
+}
+
+#[test]
+fn anything_else_in_the_first_line_is_refused() {
+    let long = format!("--{}", "b".repeat(100));
+    for text in [
+        "--b\n",
+        "\r\n--b\r\n",
+        "b\r\n",
+        "--\r\n",
+        "--\u{e4}\r\n",
+        &long,
+    ] {
+        let pushed = Parser::headless().push(text.as_bytes(), &mut |event| panic!("{event:?}"));
+        assert!(
+            matches!(pushed, Err(ParseError::NoFirstLine(_))),
+            "{text:?}"
+        );
+    }
+}
+
 /// An event with the cuts taken out: bodies are joined.
 #[derive(Debug, Clone, PartialEq)]
 enum Seen {

@@ -61,6 +61,42 @@ fn frame(tally: &mut Tally, id: u64, skipped: u64, captured_ms: u64, ms: u64) ->
     part(tally, &headers, JPEG, ms)
 }
 
+/// A JPEG with the coding in its first segment.
+fn coded(id: u64, captured_ms: u64) -> Vec<u8> {
+    let captured = EPOCH + captured_ms * MS;
+    let numbers = [id.to_le_bytes(), captured.to_le_bytes()].concat();
+    [
+        b"\xff\xd8\xff\xfe\0\x1aseqcast1",
+        &*numbers,
+        b" picture \xff\xd9",
+    ]
+    .concat()
+}
+
+#[test]
+fn ids_and_times_may_be_in_the_jpeg() {
+    let mut tally = tally();
+    for id in [5, 6, 9] {
+        assert_eq!(part(&mut tally, &[], &coded(id, 100), 103), Some(id));
+    }
+    assert_eq!(part(&mut tally, &[], &coded(9, 100), 104), None);
+    let count = (
+        tally.frames,
+        tally.lost,
+        tally.repeated,
+        tally.invalid_count,
+    );
+    assert_eq!(count, (3, 2, 1, 1));
+    let p50 = tally.latency().percentile(50.0).unwrap();
+    assert!((2970..=3030).contains(&p50), "{p50}");
+    // Our own headers come first, and what only begins like the coding is none.
+    assert_eq!(frame(&mut tally, 20, 10, 105, 106), Some(20));
+    let mut short = coded(30, 0)[..20].to_vec();
+    short.extend(b"\xff\xd9");
+    assert_eq!(part(&mut tally, &[], &short, 107), None);
+    assert_eq!((tally.unnumbered, tally.invalid_count), (1, 1));
+}
+
 #[test]
 fn counts_and_times_good_frames() {
     let mut tally = tally();

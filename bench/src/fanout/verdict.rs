@@ -80,8 +80,8 @@ pub fn verdicts(cells: &[Cell], stall: Option<&Stall>) -> Vec<Verdict> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::PrivateDirty;
     use crate::report::tests::{cell, stall};
+    use bench::memory::PrivateDirty;
 
     #[test]
     fn all_bounds_are_judged_where_they_were_measured() {

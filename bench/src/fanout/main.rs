@@ -4,35 +4,26 @@
 //! For each number of viewers runs of ours and of the references take turns (ours, (a), ours,
 //! (b), …), each with a server of its own, so that each ratio is of neighbours in time; what is
 //! reported is the median of the pairs. Here: the command line and that order. How one run is
-//! measured says `measure`; what the references are, `reference`; what is held against what, `verdict`.
+//! measured says `measure`; what the references are, `bench::reference`; what is held against what, `verdict`.
 
-mod cpu;
-mod drain;
-mod jpeg;
 mod measure;
-mod memory;
-mod reference;
 mod report;
 mod server;
-mod stats;
-mod sys;
 mod verdict;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
+use bench::jpeg::Material;
+use bench::{FPS, drain, reference, seqcast};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
-use crate::jpeg::Material;
 use crate::report::{Cell, Machine, Report, Round, Stall};
 use crate::server::{EPOLL, FORKED, Kind, Parts};
 use crate::verdict::JUDGED_VIEWERS;
-
-/// Frames a second, everywhere.
-const FPS: u32 = 30;
 
 /// A bound was missed, and that was asked for.
 const MISSED: u8 = 1;
@@ -116,7 +107,7 @@ fn bench(plan: &Plan) -> Result<ExitCode> {
     }
     let machine = machine()?;
     let parts = Parts {
-        seqcast: seqcast(plan)?,
+        seqcast: seqcast::find(plan.seqcast.as_deref())?,
         options: plan.options(),
         material: Material::make()?,
     };
@@ -204,18 +195,6 @@ fn stall(plan: &Plan, parts: &Parts) -> Result<Option<Stall>> {
         epoll: run(EPOLL)?,
         forked: run(FORKED)?,
     }))
-}
-
-/// The binary to measure.
-fn seqcast(plan: &Plan) -> Result<PathBuf> {
-    let beside = || Ok::<_, anyhow::Error>(std::env::current_exe()?.with_file_name("seqcast"));
-    let path = plan.seqcast.clone().map_or_else(beside, Ok)?;
-    ensure!(
-        path.is_file(),
-        "no {}: build it with `cargo build --release -p supervisor`, or name it with --seqcast",
-        path.display()
-    );
-    Ok(path)
 }
 
 fn machine() -> Result<Machine> {

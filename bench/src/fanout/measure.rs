@@ -14,15 +14,16 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
 
-use crate::FPS;
-use crate::cpu::{Sample, Spent};
-use crate::drain::{self, Drain, Percentiles, Viewer};
-use crate::memory::PrivateDirty;
-use crate::server::{Kind, Parts, Server, Worker};
-use crate::stats::{max, median, min};
+use crate::server::{Kind, Parts, Server};
+use bench::FPS;
+use bench::cpu::{Sample, Spent};
+use bench::drain::{self, Drain, Percentiles, Viewer};
+use bench::memory::PrivateDirty;
+use bench::seqcast::Worker;
+use bench::stats::{max, median, min};
 
 /// From the viewers' start to the window: connections are made and the kernel has sized the send
 /// buffers, and a sender has gone once through the ring: each page costs it a fault the first time.
@@ -93,19 +94,18 @@ fn measure(kind: Kind, viewers: usize, window: Duration, parts: &Parts) -> Resul
         Kind::Seqcast => Some(idle_private_dirty(&server.workers)?),
         Kind::Reference(_) => None,
     };
-    let mut drain = Drain::start(&drain::Args {
-        url: server.url.clone(),
-        viewers,
-        seconds: (WARM_UP + window + TAIL).as_secs_f64(),
-        stall_at: None,
-        stall_for: None,
-    })?;
+    let duration = WARM_UP + window + TAIL;
+    let mut drain = Drain::start(&drain::Args::new(&server.url, viewers, duration))?;
     sleep(WARM_UP);
-    let opened = Sample::of(server.root())?;
+    let roots = [server.root()];
+    let opened = Sample::of(&roots)?;
     sleep(window);
-    let spent = Sample::of(server.root())?.since(&opened)?;
+    let spent = Sample::of(&roots)?.since(&opened);
+    if let Some((pid, tid)) = spent.ended.first() {
+        bail!("thread {tid} of process {pid} ended while it was measured");
+    }
     ensure!(
-        drain.is_running()?,
+        drain.ended()?.is_none(),
         "the viewers ended before the window: is this machine overloaded?"
     );
     let report = drain.report()?.valid()?;
@@ -182,12 +182,11 @@ pub fn stall(kind: Kind, stall: Duration, parts: &Parts) -> Result<Stalled> {
 
 fn measure_stall(kind: Kind, stall: Duration, parts: &Parts) -> Result<Stalled> {
     let server = Server::start(kind, STALL_VIEWERS, parts)?;
+    let duration = STALL_AROUND + stall + STALL_AROUND;
     let drain = Drain::start(&drain::Args {
-        url: server.url.clone(),
-        viewers: STALL_VIEWERS,
-        seconds: (STALL_AROUND + stall + STALL_AROUND).as_secs_f64(),
         stall_at: Some(STALL_AROUND.as_secs_f64()),
         stall_for: Some(stall.as_secs_f64()),
+        ..drain::Args::new(&server.url, STALL_VIEWERS, duration)
     })?;
     let report = drain.report()?.valid()?;
     server.stop()?;
@@ -212,6 +211,7 @@ mod tests {
         let spent = Spent {
             wall: Duration::from_secs(1),
             by_process: BTreeMap::from([(1, us(10)), (2, us(300)), (3, us(500)), (4, us(700))]),
+            ended: Vec::new(),
         };
         let workers: Vec<Worker> = serde_json::from_str(
             r#"[{"role": "capture", "pid": 2, "state": "serving"},
@@ -241,9 +241,12 @@ mod tests {
                 p50: None,
                 p99: None,
             },
+            invalid_count: 0,
+            repeated: 0,
             unnumbered: 0,
             stale_after_stall: None,
             end: None,
+            timeline: Vec::new(),
         };
         let window = Duration::from_secs(10);
         assert!(spans(&viewer(315, 0), window));

@@ -7,9 +7,9 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::measure::{Run, Stalled};
-use crate::memory::PrivateDirty;
-use crate::stats::{max, median, median_ratio, min};
 use crate::verdict::{JUDGED_VIEWERS, Verdict};
+use bench::memory::PrivateDirty;
+use bench::stats::{max, median, median_ratio, min};
 
 /// Two pairs of runs, each member right after the other: ours and (a), ours and (b).
 #[derive(Debug, Clone, PartialEq, Serialize)]
