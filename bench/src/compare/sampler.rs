@@ -128,7 +128,9 @@ fn run(began: Instant, roots: &Mutex<Roots>, end: &AtomicBool) -> Result<Vec<Sam
 /// CPU since the sample before, %, and who it was.
 fn spent(roots: &[i32], before: &mut Before) -> Result<(f64, BTreeSet<i32>)> {
     let now = cpu::Sample::of(roots)?;
-    let percent = before.as_ref().map_or(0.0, |before| {
+    // Who was not there before would count as a whole, over however little time has passed.
+    let before_them = before.as_ref().filter(|before| before.threads() > 0);
+    let percent = before_them.map_or(0.0, |before| {
         let spent = now.since(before);
         100.0 * spent.total().as_secs_f64() / spent.wall.as_secs_f64()
     });
