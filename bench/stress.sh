@@ -7,10 +7,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 target=${CARGO_TARGET_DIR:-target}
 [ $# -gt 0 ] || set -- --seconds 8
 
-cargo build --release --locked --quiet --package bench --bin stress --target-dir "$target"
+build() {
+    cargo build --release --locked --quiet --package bench --no-default-features --bin stress --target-dir "$1"
+}
+build "$target"
 # Its own directory: the flag is part of every crate's build.
-RUSTFLAGS="${RUSTFLAGS:-} --cfg shm_ring_unchecked" \
-    cargo build --release --locked --quiet --package bench --bin stress --target-dir "$target/unchecked"
+RUSTFLAGS="${RUSTFLAGS:-} --cfg shm_ring_unchecked" build "$target/unchecked"
 
 echo "== checked: no torn frame may be accepted"
 "$target/release/stress" "$@"

@@ -293,7 +293,7 @@ fn a_camera_that_may_still_come_is_no_error() {
     assert!(output.contains("no picture yet"), "{output}");
     // Tried every second, logged once.
     let log = instance.log();
-    assert_eq!(log.matches("no signal").count(), 1, "{log}");
+    assert_eq!(log.matches("no camera").count(), 1, "{log}");
     assert_eq!(instance.status()["totals"]["restarts"], 0);
     assert_eq!(instance.stop().0.code(), Some(0));
 }

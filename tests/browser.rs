@@ -1,4 +1,5 @@
-//! The page in a real Chromium: a live picture, a table that lives, and what a kill looks like.
+//! The page in a real Chromium: a live picture, a table that lives, a slider that sets, and what
+//! a kill looks like.
 //!
 //! Not here: the bytes that it is made of (`http`).
 
@@ -96,6 +97,35 @@ fn the_page_is_live() {
         let is_here = url.starts_with(&here) || url.starts_with("data:");
         assert!(is_here, "{url} is elsewhere");
     }
+}
+
+#[test]
+#[ignore = "needs Chromium: tests/run"]
+fn a_slider_sets_its_control() {
+    let instance = start(&["--size", "320x240"]);
+    let browser = Browser::start(1280, 900);
+    browser.go(&instance.url("/"));
+    browser.wait(
+        "the controls",
+        "!document.querySelector('#controls').hidden",
+    );
+    browser.run("document.querySelector('#controls').open = true");
+    let slider = "document.querySelector('#list input[type=range][name=compression_quality]')";
+    browser.wait("its slider", &format!("{slider}.value == '80'"));
+    browser.run(&format!(
+        "const it = {slider};
+        it.value = 5;
+        for (const type of ['input', 'change']) it.dispatchEvent(new Event(type))"
+    ));
+    wait_for("its value", || {
+        let reply = get(instance.address(), "/controls");
+        let list: Value = serde_json::from_slice(&reply.body).unwrap();
+        (list["controls"][0]["value"] == 5).then_some(())
+    });
+    let shown = format!("{slider}.parentNode.querySelector('output').textContent == '5'");
+    browser.wait("it beside the slider", &shown);
+    let why = "document.querySelector('#why').textContent == ''";
+    browser.wait("no complaint", why);
 }
 
 #[test]

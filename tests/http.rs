@@ -273,6 +273,7 @@ enum Kind {
     TextOrNull,
     Count,
     Seconds,
+    NumberOrNull,
     OneOf(&'static [&'static str]),
     Counts,
     CountOrNull,
@@ -292,6 +293,7 @@ impl Kind {
             Kind::Count => value.is_u64(),
             Kind::CountOrNull => value.is_u64() || value.is_null(),
             Kind::Seconds => value.as_f64().is_some_and(|s| s >= 0.0),
+            Kind::NumberOrNull => value.is_number() || value.is_null(),
             Kind::OneOf(names) => value.as_str().is_some_and(|s| names.contains(&s)),
             Kind::Counts => value
                 .as_object()
@@ -319,6 +321,7 @@ fn assert_status(status: &Value) {
     assert_form(status, &[("name", Text), ("http", Address)]);
     assert_form(status, &[("raw", AddressOrNull)]);
     assert_form(status, &[("model", models), ("viewers_per_sender", Count)]);
+    let states = OneOf(&["starting", "live", "no-signal", "ended", "resting"]);
     assert_form(
         &status["source"],
         &[
@@ -329,8 +332,10 @@ fn assert_status(status: &Value) {
             ("format", Text),
             ("fps_set", Seconds),
             ("fps_measured", Seconds),
-            ("state", OneOf(&["starting", "live", "no-signal", "ended"])),
+            ("state", states),
+            ("fault", TextOrNull),
             ("reason", Text),
+            ("since_s", Seconds),
             ("dropped", Counts),
         ],
     );
@@ -346,6 +351,9 @@ fn assert_status(status: &Value) {
         &status["supervisor"],
         &[("pid", Count), ("uptime_s", Seconds)],
     );
+    let since = status["source"]["since_s"].as_f64();
+    let up = status["supervisor"]["uptime_s"].as_f64();
+    assert!(since <= up.map(|up| up + 1.0), "{status}");
     let workers = status["workers"].as_array().unwrap();
     assert!(!workers.is_empty());
     for worker in workers {
@@ -361,6 +369,7 @@ fn assert_status(status: &Value) {
                 ("skip_causes", Counts),
                 ("uptime_s", Seconds),
                 ("stalled_s", Seconds),
+                ("latency_ms", NumberOrNull),
                 ("cpu_s", Seconds),
                 ("pss_bytes", CountOrNull),
             ],
@@ -422,6 +431,8 @@ fn the_status_is_what_scripts_rely_on() {
     assert_eq!(served[0]["key"], "it's me");
     assert_eq!(served[0]["protocol"], "http-stream");
     assert_eq!(served[0]["state"], "serving");
+    assert!(served[0]["latency_ms"].as_f64() > Some(0.0), "{status}");
+    assert!(source["fault"].is_null(), "{status}");
     assert!(
         workers.iter().all(|w| w["pss_bytes"].is_null()),
         "dear: only where asked"

@@ -330,7 +330,7 @@ fn a_mistake_is_one_line_that_names_the_option() {
             5,
             "--raw",
         ),
-        (vec!["--format", "rgb24"], 2, "--format"),
+        (vec!["--format", "rgb"], 2, "--format"),
     ] {
         let (code, out, err) = run(&[&["--source", "test", "--name", &name], &args[..]].concat());
         assert_eq!(

@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn what_is_coded_is_still_a_jpeg() {
         let mut jpeg = Vec::new();
-        picture::encode_yuyv(&[128; 64 * 48 * 2], 64, 48, 128, 80, &mut jpeg).unwrap();
+        picture::encode_bgr(&[128; 64 * 48 * 3], 64, 48, 80, &mut jpeg).unwrap();
         let mut coded = coded(&jpeg).unwrap();
         stamp(&mut coded, 0xffd9, u64::MAX);
         assert_eq!(coded.len(), jpeg.len() + 28);

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use picture::encode::{Encoder, PixelFormat, Planes, RawFormat};
 
 const WIDTH: usize = 1280;
 const HEIGHT: usize = 720;
@@ -93,14 +94,10 @@ fn frames() -> Result<Vec<Vec<u8>>> {
 fn encode(seed: usize, noisy_lines: usize) -> Result<Vec<u8>> {
     let mut jpeg = Vec::new();
     let yuyv = draw(seed, noisy_lines);
-    picture::encode_yuyv(
-        &yuyv,
-        WIDTH as u32,
-        HEIGHT as u32,
-        WIDTH * 2,
-        QUALITY,
-        &mut jpeg,
-    )?;
+    let mut planes = Planes::default();
+    let format = RawFormat::new(PixelFormat::Yuyv, WIDTH as u32, HEIGHT as u32);
+    planes.load(&yuyv, &format)?;
+    Encoder::new(QUALITY)?.encode(&planes, &mut jpeg)?;
     Ok(jpeg)
 }
 

@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+use worker::Fault;
+
 use crate::camera;
 use crate::source::SourceError;
 
@@ -45,7 +47,7 @@ impl Auto {
         self.had_camera |= camera.is_some();
         if self.had_camera && camera.is_none() {
             let gone = "the camera is gone and there is no other: plug it in again";
-            return Err(SourceError::NoSignal(gone.to_owned()));
+            return Err(SourceError::NoSignal(Fault::NoCamera, gone.to_owned()));
         }
         Ok(camera)
     }
@@ -65,7 +67,10 @@ mod tests {
         let mut auto = Auto::default();
         let node = |n: u32| Some(PathBuf::from(format!("/dev/video{n}")));
         assert_eq!(auto.settle(node(0)), Ok(node(0)));
-        assert!(matches!(auto.settle(None), Err(SourceError::NoSignal(_))));
+        assert!(matches!(
+            auto.settle(None),
+            Err(SourceError::NoSignal(Fault::NoCamera, _))
+        ));
         assert_eq!(auto.settle(node(2)), Ok(node(2)));
     }
 }

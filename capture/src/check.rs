@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use picture::jpeg::{self, Info, JpegError};
+use worker::DropCause;
 
 /// Why a frame is not published.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,14 +21,42 @@ pub(crate) enum Refusal {
     },
 }
 
+impl Refusal {
+    /// What the frame is counted as.
+    pub(crate) fn cause(&self) -> DropCause {
+        match self {
+            Refusal::Jpeg(JpegError::Truncated { .. } | JpegError::NoEoi { .. }) => {
+                DropCause::Truncated
+            }
+            Refusal::Jpeg(JpegError::TooShort { len: 0 }) => DropCause::Empty,
+            Refusal::Jpeg(_) | Refusal::Size { .. } => DropCause::Corrupt,
+        }
+    }
+}
+
 /// Checks frame after frame of one source.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
+    allow_truncated: bool,
     usual: Option<(u16, u16)>,
     odd: Option<(u16, u16)>,
 }
 
 impl Gate {
+    /// `allow_truncated`: a picture that is cut short passes with an end (EOI) put to it, and browsers show it
+    /// as far as it goes.
+    pub(crate) fn new(allow_truncated: bool) -> Gate {
+        Gate {
+            allow_truncated,
+            ..Gate::default()
+        }
+    }
+
+    /// Another source, or the same anew: its frames may have another size.
+    pub(crate) fn forget(&mut self) {
+        (self.usual, self.odd) = (None, None);
+    }
+
     /// The frame as it may be published: whole, with Huffman tables, without what follows it.
     ///
     /// Where the source has a `fixed_size`, one frame of another size is a damaged header; two in
@@ -37,7 +66,10 @@ impl Gate {
         bytes: &'a [u8],
         fixed_size: bool,
     ) -> Result<(Info, Cow<'a, [u8]>), Refusal> {
-        let (info, whole) = jpeg::complete(bytes)?;
+        let (info, whole) = match jpeg::complete(bytes) {
+            Err(JpegError::NoEoi { .. }) if self.allow_truncated => ended(bytes)?,
+            checked => checked?,
+        };
         let found = (info.width, info.height);
         if fixed_size
             && let Some(usual) = self.usual
@@ -50,6 +82,16 @@ impl Gate {
         self.odd = None;
         Ok((info, whole))
     }
+}
+
+/// The frame with EOI at its end.
+fn ended(bytes: &[u8]) -> Result<(Info, Cow<'_, [u8]>), JpegError> {
+    // A marker that was cut in the middle would swallow the first byte of it.
+    let data = bytes.strip_suffix(&[0xff]).unwrap_or(bytes);
+    let whole = [data, &[0xff, 0xd9]].concat();
+    let (info, completed) = jpeg::complete(&whole)?;
+    let completed = completed.into_owned();
+    Ok((info, Cow::Owned(completed)))
 }
 
 #[cfg(test)]
@@ -71,6 +113,26 @@ mod tests {
             assert!(matches!(gate.check(bad, true), Err(Refusal::Jpeg(_))));
         }
         assert!(gate.check(&whole, true).is_ok());
+    }
+
+    #[test]
+    fn what_is_cut_short_passes_where_it_is_allowed() {
+        let whole = jpeg(64);
+        for len in [whole.len() - 1, whole.len() - 2, whole.len() * 2 / 3] {
+            let cut = &whole[..len];
+            let refusal = Gate::default().check(cut, true).unwrap_err();
+            assert_eq!(refusal.cause(), DropCause::Truncated);
+            let mut gate = Gate::new(true);
+            let (info, passed) = gate.check(cut, true).unwrap();
+            assert_eq!((info.width, info.len), (64, passed.len()));
+            assert!(passed.ends_with(&[0xff, 0xd9]));
+        }
+        // Without picture data there is nothing to show.
+        assert!(Gate::new(true).check(&whole[..40], true).is_err());
+        assert_eq!(
+            Gate::default().check(b"", true).unwrap_err().cause(),
+            DropCause::Empty
+        );
     }
 
     #[test]

@@ -16,7 +16,10 @@ use picture::jpeg;
 use tempfile::TempDir;
 use worker::unix_ns;
 
-use crate::config::{Asked, Choice, Config, Form};
+use crate::choice::Choice;
+use crate::config::{Asked, Config};
+use crate::formats::Served;
+use crate::http::testing::Server;
 use crate::open::Opener;
 use crate::source::{Event, Image, Source};
 use crate::stdin::Pipe;
@@ -75,6 +78,8 @@ conformance! {
     jpg_file: JpgFile;
     directory: Directory;
     standard_input: StandardInput;
+    http_stream: HttpStream;
+    http_picture: HttpPicture;
     #[ignore = "needs a camera, named by SEQCAST_CAMERA"]
     camera: Camera;
 }
@@ -82,15 +87,15 @@ conformance! {
 fn grants_what_it_delivers<S: Subject>(subject: &S) {
     let mut source = subject.open();
     let before = source.granted().clone();
-    let kinds = ["test", "file", "directory", "stdin", "camera"];
+    let kinds = ["test", "file", "directory", "stdin", "http", "camera"];
     assert!(kinds.contains(&before.kind), "{before:?}");
     assert!(!before.detail.is_empty());
     assert_eq!(before.format.len(), 4, "{before:?}");
     assert!(before.fps.is_finite() && before.fps >= 0.0, "{before:?}");
-    assert!(!S::PACED || before.fps == f64::from(FPS), "{before:?}");
     assert_eq!(before.width == 0, before.height == 0, "{before:?}");
     let delivered = frame(&mut *source, 1).size;
     let after = source.granted().clone();
+    assert!(!S::PACED || after.fps == f64::from(FPS), "{after:?}");
     if before.width > 0 {
         assert_eq!(before, after);
     }
@@ -145,7 +150,7 @@ fn never_blocks_on_a_zero_timeout<S: Subject>(subject: &S) {
         assert!(begin.elapsed() < HANG);
         match source.next(frames + 1, Duration::ZERO).unwrap() {
             Event::Frame(_) => frames += 1,
-            Event::Dropped(..) => {}
+            Event::Dropped(..) | Event::NoSignal(_) => {}
             Event::Idle => thread::sleep(Duration::from_millis(1)),
         }
     }
@@ -248,16 +253,17 @@ fn jpegs() -> impl Iterator<Item = Vec<u8>> {
 }
 
 fn open(choice: &str) -> Box<dyn Source> {
-    open_as(choice, Form::Jpeg)
+    open_as(choice, None)
 }
 
-fn open_as(choice: &str, form: Form) -> Box<dyn Source> {
+fn open_as(choice: &str, format: Option<Served>) -> Box<dyn Source> {
     let asked = Asked {
         width: 64,
         height: 48,
         fps: FPS,
         quality: 80,
-        form,
+        format,
+        allow_truncated: false,
     };
     let cfg = Config::new(choice, asked).unwrap();
     Opener::new(&cfg, false).open().unwrap()
@@ -291,7 +297,7 @@ impl Subject for RawTestPicture {
     }
 
     fn open(&self) -> Box<dyn Source> {
-        open_as("test", Form::Bgr24)
+        open_as("test", Some(Served::BGR24))
     }
 
     fn held(&self) -> Option<PathBuf> {
@@ -407,6 +413,58 @@ impl Drop for StandardInput {
     }
 }
 
+/// A server that sends pictures at a pace for as long as somebody takes them.
+struct HttpStream(Server);
+
+impl Subject for HttpStream {
+    const PACED: bool = false;
+
+    fn set_up() -> Self {
+        HttpStream(Server::start(|mut viewer| {
+            viewer.request()?;
+            viewer.stream()?;
+            for jpeg in jpegs() {
+                viewer.part("", &jpeg)?;
+                thread::sleep(Duration::from_secs(1) / FPS);
+            }
+            Ok(())
+        }))
+    }
+
+    fn open(&self) -> Box<dyn Source> {
+        open(&self.0.url("/stream"))
+    }
+
+    fn held(&self) -> Option<PathBuf> {
+        None
+    }
+}
+
+/// A server that gives one picture for a request.
+struct HttpPicture(Server);
+
+impl Subject for HttpPicture {
+    const PACED: bool = true;
+
+    fn set_up() -> Self {
+        HttpPicture(Server::start(|mut viewer| {
+            for jpeg in jpegs() {
+                viewer.request()?;
+                viewer.picture(&jpeg)?;
+            }
+            Ok(())
+        }))
+    }
+
+    fn open(&self) -> Box<dyn Source> {
+        open(&self.0.url("/snapshot"))
+    }
+
+    fn held(&self) -> Option<PathBuf> {
+        None
+    }
+}
+
 struct Camera(PathBuf);
 
 impl Subject for Camera {
@@ -424,8 +482,11 @@ impl Subject for Camera {
                 height: 480,
                 fps: FPS,
                 quality: 80,
-                form: Form::Jpeg,
+                format: None,
+                allow_truncated: false,
             },
+            drop_same: 0,
+            controls: Vec::new(),
         };
         Opener::new(&cfg, false).open().unwrap()
     }

@@ -15,9 +15,17 @@ pub enum Error {
     /// Neither a word that is known nor a path.
     #[error(
         "unknown source {0:?}: give auto, test, /dev/videoN, FILE.mjpeg, FILE.jpg, a directory \
-         of .jpg files, or - for MJPEG on standard input"
+         of .jpg files, http://HOST/PATH, or - for MJPEG on standard input"
     )]
     UnknownSource(String),
+    /// An address that cannot be read from.
+    #[error("{address}: {reason}")]
+    Address {
+        /// Without user, password and query.
+        address: String,
+        /// What is wrong with it, and what to do.
+        reason: &'static str,
+    },
     /// A path to nothing.
     #[error("{}: no such file or directory: check the path, or try --source test", .0.display())]
     Missing(PathBuf),
@@ -77,6 +85,17 @@ pub enum Error {
         min = FPS.start(), max = FPS.end()
     )]
     Fps(u32),
+    /// A raw format of what is no camera.
+    #[error(
+        "{what} cannot be asked for {format}, as cameras can: leave --format auto, or give \
+         --format bgr24 for raw frames"
+    )]
+    Format {
+        /// As `--format` has it.
+        format: String,
+        /// The source.
+        what: String,
+    },
     /// Not a JPEG quality.
     #[error(
         "quality {0} is out of range: give --quality {min} to {max}",

@@ -9,22 +9,29 @@
 mod auto;
 pub mod camera;
 mod check;
+mod choice;
 mod config;
 #[cfg(test)]
 mod conformance;
+pub mod encoder;
 mod error;
 mod file;
+pub mod formats;
+pub mod http;
+mod line;
 mod mjpeg;
 mod open;
 mod outage;
 mod pace;
 mod run;
+mod same;
 mod source;
 mod stdin;
 mod stills;
 mod test_source;
 
-pub use config::{Asked, Choice, Config, Form};
+pub use choice::Choice;
+pub use config::{Asked, Config, Form};
 pub use error::Error;
 pub use run::run;
-pub use source::{Event, Grab, Granted, Image, Source, SourceError};
+pub use source::{Controls, Event, Grab, Granted, Image, Source, SourceError};

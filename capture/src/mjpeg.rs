@@ -92,7 +92,7 @@ pub(crate) fn lost(found: Split) -> Option<DropCause> {
 }
 
 fn no_signal(path: &Path, why: &dyn std::fmt::Display) -> SourceError {
-    SourceError::NoSignal(format!("{}: {why}", path.display()))
+    SourceError::no_signal(format!("{}: {why}", path.display()))
 }
 
 /// Checks that a file holds a JPEG, in the first 128 MiB.

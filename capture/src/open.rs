@@ -2,10 +2,16 @@
 //!
 //! Not here: the sources themselves, and when to try again ([`crate::run`]).
 
+use std::path::{Path, PathBuf};
+
+use worker::Fault;
+
 use crate::auto::Auto;
-use crate::camera::Camera;
-use crate::config::{Asked, Choice, Config};
+use crate::camera::{self, Camera, Identity};
+use crate::choice::Choice;
+use crate::config::{Asked, Config};
 use crate::file::FileSource;
+use crate::http::{Connector, HttpSource};
 use crate::mjpeg::Mjpeg;
 use crate::source::{Source, SourceError};
 use crate::stdin::Pipe;
@@ -17,6 +23,9 @@ pub(crate) struct Opener {
     choice: Choice,
     asked: Asked,
     auto: Auto,
+    /// The camera that was had by a number, which may change.
+    camera: Option<Identity>,
+    connector: Connector,
 }
 
 impl Opener {
@@ -26,6 +35,8 @@ impl Opener {
             choice: cfg.choice.clone(),
             asked: cfg.asked,
             auto: Auto::new(had_camera),
+            camera: None,
+            connector: Connector::default(),
         }
     }
 
@@ -38,6 +49,8 @@ impl Opener {
             choice,
             asked,
             auto,
+            camera,
+            connector,
         } = self;
         let choice = &*choice;
         let fps = asked.fps;
@@ -50,7 +63,16 @@ impl Opener {
                 )?),
             },
             Choice::Test => Box::new(TestSource::open(asked, "test picture")?),
-            Choice::Camera(path) => Box::new(Camera::open(path, asked)?),
+            Choice::Camera(path) => {
+                let known = camera.as_ref().filter(|_| !is_name(path));
+                let found = Camera::open(&locate(path, known)?, asked)?;
+                if known.is_some_and(|known| !known.knows(found.identity())) {
+                    return Err(another(path));
+                }
+                let seen = found.identity();
+                camera.get_or_insert_with(|| seen.clone()).learn(seen);
+                Box::new(found)
+            }
             Choice::Mjpeg(path) => Box::new(FileSource::new(
                 Mjpeg::open(path)?,
                 choice.kind(),
@@ -63,7 +85,47 @@ impl Opener {
                 path,
                 fps,
             )),
+            Choice::Http(url) => Box::new(HttpSource::new(url, fps, connector.clone())),
             Choice::Stdin => Box::new(Pipe::new(std::io::stdin(), fps)),
         })
+    }
+}
+
+/// Whether it is one of udev's names, which go with the camera.
+fn is_name(path: &Path) -> bool {
+    path.starts_with("/dev/v4l")
+}
+
+/// Where to open the camera that was asked for by `path`: there, unless it was another one's before.
+///
+/// # Errors
+/// [`SourceError::NoSignal`]: that camera is nowhere.
+fn locate(path: &Path, camera: Option<&Identity>) -> Result<PathBuf, SourceError> {
+    let Some(camera) = camera else {
+        return Ok(path.to_owned());
+    };
+    camera.locate(path, &camera::survey()).ok_or_else(|| {
+        if path.exists() {
+            return another(path);
+        }
+        let why = "is gone: unplugged or switched off; plug the camera in again";
+        SourceError::NoSignal(Fault::NoCamera, format!("{} {why}", path.display()))
+    })
+}
+
+fn another(path: &Path) -> SourceError {
+    let why = "is another camera now: start again to take that one";
+    SourceError::NoSignal(Fault::NoCamera, format!("{} {why}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_camera_not_yet_seen_is_where_it_was_said_to_be() {
+        for path in ["/dev/video77", "/dev/v4l/by-id/usb-none"] {
+            assert_eq!(locate(Path::new(path), None), Ok(path.into()));
+        }
     }
 }

@@ -44,6 +44,11 @@ impl Outage {
         let (since, told) = self.current.take()?;
         told.then(|| now.duration_since(since))
     }
+
+    /// Nobody wants the source for now: whether it would work, nobody knows.
+    pub fn forget(&mut self) {
+        self.current = None;
+    }
 }
 
 /// Whether an open source that last gave a frame at `last` has been silent for too long.
@@ -91,6 +96,17 @@ mod tests {
         }
         assert_eq!(lines, 2);
         assert!(outage.fail("unplugged", start + secs(60)));
+    }
+
+    #[test]
+    fn a_rest_is_no_part_of_an_outage() {
+        let start = Instant::now();
+        let mut outage = Outage::default();
+        assert!(outage.fail("unplugged", start));
+        outage.forget();
+        assert_eq!(outage.end(start + secs(3600)), None);
+        assert!(outage.fail("unplugged", start + secs(3601)));
+        assert_eq!(outage.end(start + secs(3602)), Some(secs(1)));
     }
 
     #[test]

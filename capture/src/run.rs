@@ -5,17 +5,19 @@
 //! any particular source; what a failure is worth in the log ([`crate::outage`]).
 
 use std::collections::HashSet;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use shm_ring::{FrameMeta, Signal, Writer};
-use worker::{Cell, DropCause, SourceInfo, State, exit, signals, title};
+use worker::message::Order;
+use worker::{Cell, Channel, DropCause, Fault, SourceInfo, State, exit, signals, title};
 
 use crate::check::Gate;
 use crate::config::{Config, Form};
+use crate::line::Line;
 use crate::open::Opener;
 use crate::outage::{Outage, RETRY, is_silent};
-use crate::source::{Event, Grab, Granted, Image, Source, SourceError};
+use crate::same::Same;
+use crate::source::{Controls, Event, Grab, Granted, Image, Source, SourceError};
 
 /// The longest wait without a sign of life. Bounds how late a SIGTERM is heeded.
 const TICK: Duration = Duration::from_millis(250);
@@ -25,16 +27,18 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Captures until it is told to stop (0), the source is over
 /// ([`INPUT_ENDED`](exit::INPUT_ENDED)) or the ring was cut short from outside (1). To be called in
-/// a process of its own.
-pub fn run(cfg: &Config, writer: Writer, cell: Cell<'_>) -> i32 {
+/// a process of its own. It rests from the beginning where it is to be `resting`, and does what the
+/// supervisor says over the `channel`.
+pub fn run(cfg: &Config, writer: Writer, cell: Cell<'_>, channel: &Channel, resting: bool) -> i32 {
     title::set(&format!("seqcast: capture {}", cfg.choice));
-    let had_camera = cell
-        .slot()
-        .source()
-        .is_some_and(|last| last.kind == "camera");
+    let last = cell.slot().source();
+    let had_camera = last.as_ref().is_some_and(|last| last.kind == "camera");
     let mut opener = Opener::new(cfg, had_camera);
-    let mut capture = Capture::new(writer, cell, cfg.asked.form);
-    if !had_camera {
+    let line = Line::new(channel, resting, cfg.controls.clone());
+    let mut capture = Capture::new(writer, cell, line, cfg);
+    // What rests is shown as it was.
+    let as_it_was = had_camera || (resting && last.is_some());
+    if !as_it_was {
         capture.show(&unopened(cfg), (0, 0));
     }
     capture.run(&mut || opener.open(), &signals::stopping)
@@ -49,10 +53,12 @@ type Stopping<'a> = &'a dyn Fn() -> bool;
 struct Capture<'a> {
     writer: Writer,
     cell: Cell<'a>,
+    line: Line<'a>,
     form: Form,
     /// A decoded frame; kept for its memory.
     pixels: Vec<u8>,
     gate: Gate,
+    same: Same,
     outage: Outage,
     /// Frames are coming, and the ring says so.
     live: bool,
@@ -71,13 +77,15 @@ struct Capture<'a> {
 }
 
 impl<'a> Capture<'a> {
-    fn new(writer: Writer, cell: Cell<'a>, form: Form) -> Capture<'a> {
+    fn new(writer: Writer, cell: Cell<'a>, line: Line<'a>, cfg: &Config) -> Capture<'a> {
         Capture {
             writer,
             cell,
-            form,
+            line,
+            form: cfg.asked.form(),
             pixels: Vec::new(),
-            gate: Gate::default(),
+            gate: Gate::new(cfg.asked.allow_truncated),
+            same: Same::new(cfg.drop_same),
             outage: Outage::default(),
             live: false,
             ring_lost: false,
@@ -90,16 +98,40 @@ impl<'a> Capture<'a> {
     }
 
     fn run(&mut self, open: Open<'_>, stopping: Stopping<'_>) -> i32 {
+        if self.writer.signal().since_ns == 0 {
+            self.writer.set_signal(Signal::Starting, ""); // since now
+        }
         while !stopping() {
             self.beat();
-            let over = match open() {
-                Ok(mut source) => self.pump(&mut *source, stopping),
+            self.heed(None);
+            if self.line.resting() {
+                self.rest(stopping);
+                continue;
+            }
+            let first = self.writer.next_id();
+            let over = match self.open(open) {
+                Ok(mut source) => {
+                    let over = self.pump(&mut *source, stopping);
+                    for (cause, n) in source.unfinished() {
+                        self.cell.slot().add_dropped(cause, n);
+                    }
+                    drop(source);
+                    self.line.closed();
+                    over
+                }
                 Err(e) => Err(e),
             };
             match over {
                 Ok(()) if self.ring_lost => return exit::FAILURE,
-                Ok(()) => break,
-                Err(SourceError::NoSignal(reason)) => self.no_signal(&reason),
+                // Stopping, or to rest.
+                Ok(()) => continue,
+                Err(SourceError::NoSignal(fault, why)) => self.no_signal(fault, &why),
+                Err(SourceError::Changed(why)) if self.writer.next_id() > first => {
+                    tracing::info!("{why}: opened anew");
+                    continue;
+                }
+                // Before it gave a frame: it may go on so.
+                Err(SourceError::Changed(why)) => self.no_signal(Fault::NoSignal, &why),
                 Err(SourceError::Ended(reason)) => return self.ended(&reason, stopping),
             }
             self.pause(RETRY, stopping);
@@ -107,15 +139,38 @@ impl<'a> Capture<'a> {
         exit::OK
     }
 
-    /// Publishes what the source yields, until it fails, all is to stop, or the ring is lost.
+    /// Opens the source and sets its controls, which may take the kernel longer than a capture process
+    /// at work may be silent.
+    fn open(&mut self, open: Open<'_>) -> Result<Box<dyn Source>, SourceError> {
+        let before = self.cell.state();
+        self.cell.set_state(State::Starting);
+        let mut opened = open();
+        self.beat();
+        if let Ok(source) = &mut opened {
+            let Capture {
+                writer, cell, line, ..
+            } = self;
+            line.opened(source.controls(), &|| beat(writer, cell));
+        }
+        self.beat();
+        self.cell.set_state(before);
+        opened
+    }
+
+    /// Publishes what the source yields, until it fails, all is to stop or rest, or the ring is lost.
     fn pump(&mut self, source: &mut dyn Source, stopping: Stopping<'_>) -> Result<(), SourceError> {
-        self.gate = Gate::default();
+        self.gate.forget();
+        self.same.forget();
         self.last_frame = Instant::now();
         self.obstacle = None;
         let granted = source.granted();
         self.show(granted, (granted.width, granted.height));
         while !stopping() && !self.ring_lost {
             self.beat();
+            self.heed(source.controls());
+            if self.line.resting() {
+                break;
+            }
             let fixed_size = source.granted().width > 0;
             match source.next(self.writer.next_id(), TICK)? {
                 Event::Frame(grab) => {
@@ -125,6 +180,10 @@ impl<'a> Capture<'a> {
                     }
                 }
                 Event::Dropped(cause, n) => self.dropped(cause, n, meaning(cause)),
+                Event::NoSignal(reason) => {
+                    self.last_frame = Instant::now();
+                    self.no_signal(Fault::NoSignal, &reason);
+                }
                 Event::Idle => {}
             }
             if is_silent(self.last_frame, Instant::now()) {
@@ -132,7 +191,7 @@ impl<'a> Capture<'a> {
                     Some(why) => format!("every frame is dropped: {why}"),
                     None => format!("no frame comes from {}", source.granted().detail),
                 };
-                self.no_signal(&reason);
+                self.no_signal(Fault::NoSignal, &reason);
             }
         }
         Ok(())
@@ -153,7 +212,10 @@ impl<'a> Capture<'a> {
                         },
                     }
                 }
-                Err(e) => return self.corrupt(&e.to_string()),
+                Err(refusal) => {
+                    self.dropped(refusal.cause(), 1, &refusal.to_string());
+                    return None;
+                }
             },
             Image::Bgr {
                 pixels,
@@ -169,7 +231,16 @@ impl<'a> Capture<'a> {
             sequence: grab.sequence,
             captured_ns: grab.captured_ns,
         };
-        match self.writer.publish(bytes, &meta) {
+        if self.same.drops(bytes, Instant::now()) {
+            // As it was asked: nothing to warn of.
+            self.cell.slot().add_dropped(DropCause::Same, 1);
+            return None;
+        }
+        let published = self.writer.publish(bytes, &meta);
+        if published.is_err() {
+            self.same.forget(); // what nobody saw
+        }
+        match published {
             Ok(_) => {
                 self.cell.slot().add_frame(bytes.len() as u64);
                 return Some((width, height));
@@ -223,11 +294,46 @@ impl<'a> Capture<'a> {
         }
     }
 
-    fn no_signal(&mut self, reason: &str) {
+    fn no_signal(&mut self, fault: Fault, why: &str) {
         self.live = false;
-        self.writer.set_signal(Signal::NoSignal, reason);
-        if self.outage.fail(reason, Instant::now()) {
-            tracing::warn!("no signal: {reason}");
+        self.writer.set_signal(Signal::NoSignal, &fault.reason(why));
+        if self.outage.fail(why, Instant::now()) {
+            tracing::warn!("{}: {why}", fault.to_string().to_lowercase());
+        }
+    }
+
+    /// Waits, alive and with the source closed, until somebody watches or all is to stop.
+    fn rest(&mut self, stopping: Stopping<'_>) {
+        self.live = false;
+        self.outage.forget();
+        self.writer.set_signal(Signal::Resting, "nobody watches");
+        // No failure to start, should it die now.
+        self.cell.set_state(State::Idle);
+        tracing::info!("resting: nobody watches, so the source is closed");
+        while self.line.resting() && !stopping() {
+            self.beat();
+            self.line.wait(TICK);
+            self.heed(None);
+        }
+        if !self.line.resting() {
+            self.writer.set_signal(Signal::Starting, "");
+            self.cell.set_state(State::Starting); // to open it may take long
+            tracing::info!("somebody watches: opening the source");
+        }
+    }
+
+    /// Does what the supervisor says, until controls were set once: a device may take long for that.
+    /// `controls` are those of the open source.
+    fn heed(&mut self, controls: Option<&mut dyn Controls>) {
+        let Capture {
+            writer, cell, line, ..
+        } = self;
+        let beat = || beat(writer, cell);
+        while let Some(order) = line.next() {
+            if matches!(order, Order::Set { .. }) {
+                return line.follow(order, controls, &beat);
+            }
+            line.follow(order, None, &beat);
         }
     }
 
@@ -263,22 +369,28 @@ impl<'a> Capture<'a> {
     }
 
     fn beat(&self) {
-        self.writer.beat();
-        self.cell.beat();
+        beat(&self.writer, &self.cell);
     }
 
-    /// Sleeps, alive, until `time` has passed or all is to stop.
-    fn pause(&self, time: Duration, stopping: Stopping<'_>) {
+    /// Waits, alive, until `time` has passed or all is to stop.
+    fn pause(&mut self, time: Duration, stopping: Stopping<'_>) {
         let until = Instant::now() + time;
         while !stopping() {
             self.beat();
+            self.heed(None);
             let rest = until.saturating_duration_since(Instant::now());
             if rest.is_zero() {
                 return;
             }
-            thread::sleep(rest.min(TICK));
+            self.line.wait(rest.min(TICK));
         }
     }
+}
+
+/// Shows life.
+fn beat(writer: &Writer, cell: &Cell<'_>) {
+    writer.beat();
+    cell.beat();
 }
 
 /// What is known of a source that may not be there yet.
@@ -314,10 +426,15 @@ fn introduction(source: &SourceInfo) -> String {
 fn meaning(cause: DropCause) -> &'static str {
     match cause {
         DropCause::Corrupt => "no whole JPEG came",
-        DropCause::Driver => "the driver lost it",
+        DropCause::Driver => "it was lost before it came here, in the driver or its server",
         DropCause::Flagged => "the driver marked it as damaged",
-        DropCause::Late => "this process was held up when it was due",
-        DropCause::TooLarge => "it is longer than any source's frames may be, 64 MiB",
+        DropCause::Late => {
+            "it could not be encoded or paced in time: lower --size or --fps, or free the CPU"
+        }
+        DropCause::TooLarge => "it is longer than it may be: 64 MiB, or the driver's buffer",
+        DropCause::Truncated => "it is cut short",
+        DropCause::Empty => "the driver gave an empty buffer",
+        DropCause::Same => "it is the same picture as the one before it",
     }
 }
 

@@ -6,12 +6,13 @@
 
 use std::time::Duration;
 
-use worker::DropCause;
+use worker::control::Control;
+use worker::{DropCause, Fault};
 
 /// What a source was granted by its device or file, which may differ from what was asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Granted {
-    /// `test`, `file`, `directory`, `stdin` or `camera`.
+    /// `test`, `file`, `directory`, `stdin`, `http` or `camera`.
     pub kind: &'static str,
     /// A path, a card's name and bus: whatever tells this source from another.
     pub detail: String,
@@ -19,8 +20,8 @@ pub struct Granted {
     pub width: u32,
     /// Pixels; 0 while not known.
     pub height: u32,
-    /// What the source delivers, by its fourcc: `MJPG`, `BGR3` (the test picture, where it was asked
-    /// for), or `YUYV` where it is encoded here.
+    /// What the source delivers, by its fourcc: `MJPG`; `BGR3` and the like where raw frames are wanted or
+    /// encoded here.
     pub format: String,
     /// Frames a second as set; 0 where the source alone decides (a pipe).
     pub fps: f64,
@@ -61,6 +62,8 @@ pub enum Event<'a> {
     Frame(Grab<'a>),
     /// So many frames were lost before they could be lent, and why.
     Dropped(DropCause, u64),
+    /// The source is there and says that it has no picture, and why; it stays open.
+    NoSignal(String),
     /// The timeout passed with nothing to report. Not an error.
     Idle,
 }
@@ -68,12 +71,23 @@ pub enum Event<'a> {
 /// Why a source stopped yielding.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
-    /// It may come back (unplugged, busy, silent): drop it, open it anew in a second.
+    /// It may come back (unplugged, busy, silent): drop it, open it anew in a second. What is wrong, in a
+    /// word for viewers and in a sentence.
+    #[error("{1}")]
+    NoSignal(Fault, String),
+    /// It delivers something else from now on (an HDMI source in another size): open it anew at once.
     #[error("{0}")]
-    NoSignal(String),
+    Changed(String),
     /// It is over for good (end of a pipe).
     #[error("{0}")]
     Ended(String),
+}
+
+impl SourceError {
+    /// [`SourceError::NoSignal`] of what is no device.
+    pub(crate) fn no_signal(why: impl Into<String>) -> SourceError {
+        SourceError::NoSignal(Fault::NoSignal, why.into())
+    }
 }
 
 /// A source of pictures. Opening one is its constructor's affair; dropping it closes it.
@@ -87,4 +101,27 @@ pub trait Source {
     /// # Errors
     /// [`SourceError`]; after it the source is dropped.
     fn next(&mut self, next_id: u64, timeout: Duration) -> Result<Event<'_>, SourceError>;
+
+    /// Frames that were taken from the device and will not be yielded any more, because the source is
+    /// dropped now; by cause.
+    fn unfinished(&mut self) -> Vec<(DropCause, u64)> {
+        Vec::new()
+    }
+
+    /// What of it can be set while it is open; none: nothing.
+    fn controls(&mut self) -> Option<&mut dyn Controls> {
+        None
+    }
+}
+
+/// What can be set of an open source.
+pub trait Controls {
+    /// All of them as they are now: what one is set to may change others.
+    fn list(&mut self) -> Vec<Control>;
+
+    /// Sets one that was in the last list to a value that it takes.
+    ///
+    /// # Errors
+    /// A sentence.
+    fn set(&mut self, name: &str, value: i64) -> Result<(), String>;
 }

@@ -184,6 +184,7 @@ mod tests {
                     return format!("frame of {}", jpeg.len());
                 }
                 Ok(Event::Dropped(cause, n)) => return format!("{n} {}", cause.name()),
+                Ok(Event::NoSignal(why)) => return why,
                 Err(e) => return e.to_string(),
             }
         }

@@ -78,7 +78,7 @@ fn round(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
 }
 
 fn no_signal(path: &Path, why: &dyn std::fmt::Display) -> SourceError {
-    SourceError::NoSignal(format!("{}: {why}", path.display()))
+    SourceError::no_signal(format!("{}: {why}", path.display()))
 }
 
 /// The pictures at `path`: itself, or the `.jpg` and `.jpeg` files in it, by name.

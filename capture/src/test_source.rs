@@ -1,19 +1,27 @@
-//! The test picture as a source: drawn here, so it never fails and never ends.
+//! The test picture as a source: drawn here, so it never fails and never ends. As JPEG it has one
+//! control, the quality.
 //!
 //! Not here: what it looks like (`picture`).
 
 use std::time::Duration;
 
 use picture::{RawTestPicture, TestPicture};
+use worker::control::{Control, Kind, name_of};
 use worker::unix_ns;
 
-use crate::config::{Asked, Form};
+use crate::config::{Asked, Form, QUALITY};
 use crate::pace::Pacer;
-use crate::source::{Event, Grab, Granted, Image, Source, SourceError};
+use crate::source::{Controls, Event, Grab, Granted, Image, Source, SourceError};
+
+/// As the kernel names V4L2_CID_JPEG_COMPRESSION_QUALITY (v4l2-ctrls-defs.c).
+const QUALITY_LABEL: &str = "Compression Quality";
 
 /// The test picture at its pace.
 pub(crate) struct TestSource {
     granted: Granted,
+    /// JPEG quality now, and as it was asked for.
+    quality: u8,
+    default_quality: u8,
     pacer: Pacer,
     picture: Picture,
 }
@@ -32,8 +40,9 @@ impl TestSource {
             height,
             fps,
             quality,
-            form,
+            ..
         } = asked;
+        let form = asked.form();
         let picture = match form {
             Form::Jpeg => TestPicture::new(width, height, fps, quality)
                 .map(|picture| Picture::Jpeg(Box::new(picture), Vec::new())),
@@ -41,7 +50,7 @@ impl TestSource {
                 .map(|picture| Picture::Bgr(Box::new(picture))),
         };
         let picture =
-            picture.map_err(|e| SourceError::NoSignal(format!("the test picture: {e}")))?;
+            picture.map_err(|e| SourceError::no_signal(format!("the test picture: {e}")))?;
         Ok(TestSource {
             granted: Granted {
                 kind: "test",
@@ -54,6 +63,8 @@ impl TestSource {
                 },
                 fps: fps.into(),
             },
+            quality,
+            default_quality: quality,
             pacer: Pacer::new(fps),
             picture,
         })
@@ -86,5 +97,45 @@ impl Source for TestSource {
             captured_ns,
             sequence: next_id,
         }))
+    }
+
+    fn controls(&mut self) -> Option<&mut dyn Controls> {
+        match self.picture {
+            Picture::Jpeg(..) => Some(self),
+            Picture::Bgr(_) => None,
+        }
+    }
+}
+
+impl Controls for TestSource {
+    fn list(&mut self) -> Vec<Control> {
+        vec![Control {
+            name: name_of(QUALITY_LABEL),
+            label: QUALITY_LABEL.to_owned(),
+            kind: Kind::Integer,
+            min: (*QUALITY.start()).into(),
+            max: (*QUALITY.end()).into(),
+            step: 1,
+            default: self.default_quality.into(),
+            value: self.quality.into(),
+            items: Vec::new(),
+            read_only: false,
+            inactive: false,
+            grabbed: false,
+        }]
+    }
+
+    fn set(&mut self, name: &str, value: i64) -> Result<(), String> {
+        let &Granted {
+            width, height, fps, ..
+        } = &self.granted;
+        let (Picture::Jpeg(picture, _), Ok(quality)) = (&mut self.picture, u8::try_from(value))
+        else {
+            return Err(format!("{name} cannot be {value}"));
+        };
+        **picture = TestPicture::new(width, height, fps as u32, quality)
+            .map_err(|e| format!("the test picture: {e}"))?;
+        self.quality = quality;
+        Ok(())
     }
 }

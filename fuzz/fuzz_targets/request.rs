@@ -1,8 +1,10 @@
-//! A request head from anybody: no panic, and the same verdict when it comes in two pieces.
+//! A request from anybody: no panic, the same verdict when it comes in two pieces, and bounds that
+//! hold, also for what a POST wants set.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sender::http::request::{Parsed, parse};
+use sender::http::controls::{Rules, settings};
+use sender::http::request::{MAX_BODY, MAX_REQUEST, Parsed, parse};
 use sender::http::route::route;
 
 fuzz_target!(|input: (bool, usize, Vec<u8>)| {
@@ -14,7 +16,19 @@ fuzz_target!(|input: (bool, usize, Vec<u8>)| {
         part == Parsed::NeedMore || part == whole,
         "{part:?} {whole:?}"
     );
+    assert!(whole != Parsed::NeedMore || bytes.len() < MAX_REQUEST);
     if let Parsed::Request(request) = whole {
         let _ = route(&request.path, &request.query);
+        if let Some(post) = request.post {
+            assert!(post.body.len() <= MAX_BODY);
+            let rules = Rules {
+                read_only: false,
+                loopback_only,
+            };
+            if let Ok(settings) = settings(&post, rules) {
+                assert!(loopback_only && !settings.is_empty());
+                assert!(!post.is_foreign && !post.is_forwarded);
+            }
+        }
     }
 });

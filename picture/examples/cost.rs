@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use picture::{Error, TestPicture, encode_yuyv, placeholder};
+use picture::encode::{Encoder, PixelFormat, Planes, RawFormat};
+use picture::{Error, TestPicture, placeholder};
 
 const FRAMES: u32 = 300;
 const REASON: [&str; 2] = [
@@ -63,9 +64,12 @@ fn yuyv(width: u32, height: u32, out: &mut Vec<u8>) -> Result<f64, Error> {
         (120.0 + 50.0 * ((x * 0.05).sin() + (y * 0.07).cos()) + noise) as u8
     };
     let frame: Vec<u8> = (0..width * height * 2).map(sample).collect();
+    let format = RawFormat::new(PixelFormat::Yuyv, width, height);
+    let (mut encoder, mut planes) = (Encoder::new(80)?, Planes::default());
     let begin = Instant::now();
     for _ in 0..FRAMES / 10 {
-        encode_yuyv(&frame, width, height, width as usize * 2, 80, out)?;
+        planes.load(&frame, &format)?;
+        encoder.encode(&planes, out)?;
     }
     Ok(ms(begin) / f64::from(FRAMES / 10))
 }

@@ -5,13 +5,14 @@
 //! - [`TestPicture`]: a live picture without a camera, cheap enough for every frame.
 //! - [`placeholder`]: the still that is shown when there is no picture.
 //! - [`RawTestPicture`]: the same without JPEG, as packed BGR.
-//! - [`encode_yuyv`]: raw camera frames to JPEG.
 //! - [`decode_bgr`], [`encode_bgr`]: JPEG to packed BGR and back; nothing else decodes a picture.
+//! - [`encode`]: raw camera frames to JPEG.
 //!
 //! Nothing here knows of rings, processes, viewers, files or clocks.
 
 mod bgr;
 mod canvas;
+pub mod encode;
 mod font;
 mod huffman;
 pub mod jpeg;
@@ -23,13 +24,11 @@ mod test_picture;
 mod testing;
 mod tiles;
 mod walk;
-mod yuyv;
 
 pub use bgr::{bgr_len, decode_bgr, encode_bgr};
 pub use placeholder::placeholder;
 pub use raw_test_picture::RawTestPicture;
 pub use test_picture::TestPicture;
-pub use yuyv::encode_yuyv;
 
 /// The smallest width that is drawn, in pixels.
 pub const MIN_WIDTH: u32 = 64;
@@ -67,7 +66,7 @@ pub enum Error {
     #[error("the JPEG quality goes from 1 to 100, not {0}")]
     Quality(u8),
     /// The lines of a raw frame overlap.
-    #[error("a line of {width} YUYV pixels takes {line} bytes, but the stride is {stride}")]
+    #[error("a line of {width} pixels takes {line} bytes, but the stride is {stride}")]
     Stride {
         /// Width in pixels.
         width: u32,
@@ -102,6 +101,10 @@ pub enum Error {
         /// Height in pixels.
         height: u32,
     },
+    /// libjpeg-turbo failed, and what it says.
+    #[cfg(feature = "turbojpeg")]
+    #[error("libjpeg-turbo cannot encode the picture: {0}")]
+    Turbo(String),
 }
 
 /// The size as the encoder takes it, if a picture of it can be drawn.

@@ -11,16 +11,18 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use worker::message::Ask;
 use worker::{Engaged, Seat, Slot, Viewer, signals, status};
 
 use crate::accept::Arrival;
 use crate::awaiting::Await;
+use crate::desk::Question;
 use crate::end::End;
 use crate::framing::Framing;
-use crate::http::page;
 use crate::http::reply::{self, Code, Reply};
-use crate::http::request::{self, MAX_HEAD, Parsed, Request};
+use crate::http::request::{self, MAX_REQUEST, Parsed, Post, Request};
 use crate::http::route::{Route, route};
+use crate::http::{controls, page};
 use crate::snapshot::{Snapshot, Taken};
 use crate::socket::{SLICE, is_later};
 use crate::spill::Spill;
@@ -39,6 +41,10 @@ const REPLY: Duration = Duration::from_secs(30);
 const REPLY_WHEN_SHORT: Duration = Duration::from_secs(1);
 /// For the client to close after it.
 const LINGER: Duration = Duration::from_secs(1);
+/// For the supervisor to answer, which gives the capture process 2 s and looks twice a second.
+const ANSWER: Duration = Duration::from_secs(3);
+/// Between two looks for its answer.
+const LOOK: Duration = Duration::from_millis(20);
 /// Reads off a client that goes on sending, in one step.
 const READS: usize = 16;
 
@@ -58,7 +64,9 @@ enum Phase<'a> {
     /// Reading the request: what there is of it, and since when.
     Request(Vec<u8>, Instant),
     /// Waiting for a fresh frame.
-    Snapshot(Snapshot, HeadOnly),
+    Snapshot(Snapshot<'a>, HeadOnly),
+    /// Waiting for the supervisor's answer, since when.
+    Controls(Question<'a>, Instant, HeadOnly),
     /// Sending a reply, since when.
     Reply(Spill, Instant),
     Stream(Box<Stream<'a>>),
@@ -132,6 +140,16 @@ impl<'a> Connection<'a> {
                         }
                     }
                 }
+                Phase::Controls(question, began, head_only) => {
+                    let answer = question.answer();
+                    let over = now >= *began + ANSWER || signals::stopping();
+                    if answer.is_none() && !over {
+                        Led::Wait(Await::Change(self.sender.ring.ticket(), now + LOOK))
+                    } else {
+                        let reply = controls::reply(answer, self.sender.rules());
+                        say(reply, *head_only, now)
+                    }
+                }
                 Phase::Reply(spill, began) => {
                     send_reply(&self.socket, spill, *began, self.sender, now)
                 }
@@ -170,6 +188,7 @@ impl<'a> Connection<'a> {
             head_only,
             path,
             query,
+            post,
         } = match verdict {
             Parsed::Request(request) => request,
             Parsed::Reject(reject) => {
@@ -181,14 +200,15 @@ impl<'a> Connection<'a> {
         let reply = match route(&path, &query) {
             Route::Stream { key } => return self.http_stream(key, head_only, now),
             Route::Snapshot => {
-                let snapshot = Snapshot::new(self.sender.ring, now);
+                let snapshot = Snapshot::new(self.sender, now);
                 return Led::To(Phase::Snapshot(snapshot, head_only));
             }
             Route::Status => status_reply(self.sender),
+            Route::Controls => return self.controls(post, head_only, now),
             Route::Page => page::page(),
             Route::NotFound => Reply::error(
                 Code::NotFound,
-                "Here are: / (the page), /stream, /snapshot and /status.",
+                "Here are: / (the page), /stream, /snapshot, /controls and /status.",
             ),
         };
         say(reply, head_only, now)
@@ -206,6 +226,22 @@ impl<'a> Connection<'a> {
         match self.take_seat() {
             Some(seat) => self.stream(Framing::Multipart, key, seat, now),
             None => say(full(board.seats()), head_only, now),
+        }
+    }
+
+    fn controls(&self, post: Option<Post>, head_only: bool, now: Instant) -> Led<'a> {
+        let rules = self.sender.rules();
+        let ask = match post.map(|post| controls::settings(&post, rules)) {
+            None => Ask::List,
+            Some(Ok(settings)) => Ask::Set(settings),
+            Some(Err(reply)) => return say(reply, head_only, now),
+        };
+        match self.sender.desk.ask(ask) {
+            Ok(question) => Led::To(Phase::Controls(question, now, head_only)),
+            Err(error) => {
+                tracing::debug!("the supervisor cannot be asked: {error}");
+                say(controls::reply(None, rules), head_only, now)
+            }
         }
     }
 
@@ -254,10 +290,10 @@ fn read_request(
     sender: &Sender<'_>,
     now: Instant,
 ) -> Result<Parsed, Await> {
-    let mut chunk = [0; MAX_HEAD];
+    let mut chunk = [0; MAX_REQUEST];
     loop {
-        // Never nothing: at MAX_HEAD bytes there is a verdict.
-        match socket.read(&mut chunk[..MAX_HEAD - bytes.len()]) {
+        // Never nothing: at MAX_REQUEST bytes there is a verdict.
+        match socket.read(&mut chunk[..MAX_REQUEST - bytes.len()]) {
             Ok(0) => return Ok(Parsed::NeedMore),
             Ok(count) => {
                 bytes.extend_from_slice(&chunk[..count]);

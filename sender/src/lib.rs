@@ -15,6 +15,7 @@ mod awaiting;
 mod blocking;
 mod connection;
 mod convert;
+mod desk;
 mod end;
 mod framing;
 pub mod http;
@@ -36,9 +37,11 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use shm_ring::Reader;
-use worker::{Board, Cell, Instance, State, exit, signals};
+use worker::{Board, Cell, Channel, Instance, State, Watching, exit, signals};
 
 use crate::convert::Converter;
+use crate::desk::Desk;
+use crate::http::controls::Rules;
 use crate::placeholder::Easel;
 
 /// How one sender process serves its connections, of which it takes as many at once as its cell
@@ -80,6 +83,10 @@ pub struct Config {
     pub model: Model,
     /// HTTP is on loopback addresses only: requests for other hosts' names are refused.
     pub loopback_only: bool,
+    /// The source is closed while nobody watches: who comes wakes the supervisor.
+    pub on_demand: bool,
+    /// Controls are not set over HTTP.
+    pub read_only: bool,
     /// Frames that a viewer may fall behind before it is put on the newest; at least 1.
     pub lag: u64,
     /// Pixels of the placeholder until the first frame has come.
@@ -103,16 +110,18 @@ struct Sender<'a> {
     cell: Cell<'a>,
     easel: Easel,
     converter: Converter,
+    desk: Desk<'a>,
 }
 
 /// Serves connections until SIGTERM, or until it has nothing to serve: the ring was cut short
-/// from outside. Returns the exit code.
+/// from outside. Asks the supervisor over the `channel`. Returns the exit code.
 pub fn run(
     config: &Config,
     listeners: &[Listener],
     ring: &Reader,
     board: &Board,
     cell: Cell<'_>,
+    channel: &Channel,
 ) -> i32 {
     let sender = Sender {
         config,
@@ -121,6 +130,7 @@ pub fn run(
         cell,
         easel: Easel::default(),
         converter: Converter::new(config.quality),
+        desk: Desk::new(channel),
     };
     let served = accept::Door::new(listeners).and_then(|door| match config.model {
         Model::OneByOne => {
@@ -145,7 +155,23 @@ pub fn run(
     }
 }
 
-impl Sender<'_> {
+impl<'a> Sender<'a> {
+    /// Somebody wants pictures, until the guard's drop.
+    fn watch(&self) -> Watching<'a> {
+        let watching = self.cell.watch();
+        if self.config.on_demand {
+            self.cell.ring();
+        }
+        watching
+    }
+
+    fn rules(&self) -> Rules {
+        Rules {
+            read_only: self.config.read_only,
+            loopback_only: self.config.loopback_only,
+        }
+    }
+
     /// Whether it is to go on.
     fn is_wanted(&self) -> bool {
         !signals::stopping() && !self.ring.is_lost()

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use shm_ring::{FrameInfo, Signal, SignalState};
+use worker::Fault;
 
 use crate::convert::Shared;
 use crate::framing::Size;
@@ -79,7 +80,7 @@ impl Easel {
 /// What a placeholder says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Text {
-    title: &'static str,
+    title: String,
     lines: Vec<String>,
 }
 
@@ -118,19 +119,20 @@ impl Placeholder {
     }
 
     /// Whether there is a picture to be had, so far as one can tell.
-    pub fn is_live(&self, signal: Signal, now: Instant) -> bool {
-        match signal {
-            Signal::NoSignal | Signal::Ended => false,
-            Signal::Starting | Signal::Live => {
-                now.saturating_duration_since(self.frame_at) < self.patience
-            }
+    pub fn is_live(&self, said: &SignalState, now: Instant) -> bool {
+        let fresh = now.saturating_duration_since(self.frame_at) < self.patience;
+        match said.signal {
+            Signal::NoSignal | Signal::Ended | Signal::Resting => false,
+            // What there was before the source was closed is no picture of now.
+            Signal::Starting => fresh && self.frame_ns > said.since_ns,
+            Signal::Live => fresh,
         }
     }
 
     /// Whether a placeholder is to be shown now.
-    pub fn is_due(&self, signal: Signal, now: Instant) -> bool {
+    pub fn is_due(&self, said: &SignalState, now: Instant) -> bool {
         let fresh = |at| now.saturating_duration_since(at) < INTERVAL;
-        !self.is_live(signal, now) && !self.shown_at.is_some_and(fresh)
+        !self.is_live(said, now) && !self.shown_at.is_some_and(fresh)
     }
 
     /// What to show; `None` where it cannot be drawn.
@@ -144,7 +146,7 @@ fn draw((width, height): (u32, u32), text: &Text) -> Option<Still> {
     let width = width.clamp(picture::MIN_WIDTH, MOST_SIDE);
     let height = height.clamp(picture::MIN_HEIGHT, MOST_SIDE);
     let lines: Vec<&str> = text.lines.iter().map(String::as_str).collect();
-    let jpeg = picture::placeholder(width, height, text.title, &lines)
+    let jpeg = picture::placeholder(width, height, &text.title, &lines)
         .inspect_err(|error| tracing::warn!("no placeholder of {width}x{height}: {error}"))
         .ok()?;
     Some(Still {
@@ -155,11 +157,14 @@ fn draw((width, height): (u32, u32), text: &Text) -> Option<Still> {
 
 /// What to say when the signal is this and the last frame came at `frame_ns` (0: never).
 fn text(signal: &SignalState, frame_ns: u64) -> Text {
+    let (fault, why) = Fault::of(&signal.reason);
+    let fault = fault.to_string();
     let (title, reason, since_ns) = match signal.signal {
         Signal::Ended => ("INPUT ENDED", signal.reason.as_str(), signal.since_ns),
-        Signal::NoSignal => ("NO SIGNAL", signal.reason.as_str(), signal.since_ns),
-        Signal::Starting => ("NO SIGNAL", "the source is starting", signal.since_ns),
-        Signal::Live => ("NO SIGNAL", "the capture process is silent", frame_ns),
+        Signal::NoSignal => (fault.as_str(), why, signal.since_ns),
+        Signal::Starting => ("STARTING", "the source is being opened", signal.since_ns),
+        Signal::Resting => ("STARTING", "the camera was resting", 0),
+        Signal::Live => ("NO SIGNAL", "no frame comes", frame_ns),
     };
     let mut lines = Vec::new();
     if !reason.is_empty() {
@@ -171,6 +176,7 @@ fn text(signal: &SignalState, frame_ns: u64) -> Text {
             sys::local_time(since_ns / 1_000_000_000)
         ));
     }
+    let title = title.to_owned();
     Text { title, lines }
 }
 
@@ -211,7 +217,7 @@ mod tests {
     /// Shows what is due and says whether it was.
     fn due(placeholder: &mut Placeholder, signal: &SignalState, now: Instant) -> bool {
         let easel = Easel::default();
-        placeholder.is_due(signal.signal, now) && placeholder.show(signal, &easel, now).is_some()
+        placeholder.is_due(signal, now) && placeholder.show(signal, &easel, now).is_some()
     }
 
     #[test]
@@ -237,7 +243,7 @@ mod tests {
         let start = Instant::now();
         let mut placeholder =
             Placeholder::new(Some(&info(100 * SECOND)), (640, 480), start, 100 * SECOND);
-        assert!(placeholder.is_live(Signal::Starting, start));
+        assert!(placeholder.is_live(&state(Signal::Starting, ""), start));
         assert!(!due(&mut placeholder, &state(Signal::Live, ""), start));
         assert!(due(
             &mut placeholder,
@@ -270,7 +276,22 @@ mod tests {
         let start = Instant::now();
         let placeholder =
             Placeholder::new(Some(&info(90 * SECOND)), (320, 240), start, 100 * SECOND);
-        assert!(!placeholder.is_live(Signal::Live, start));
+        assert!(!placeholder.is_live(&state(Signal::Live, ""), start));
+    }
+
+    #[test]
+    fn a_frame_from_before_the_rest_is_no_picture() {
+        let start = Instant::now();
+        let newest = info(100 * SECOND);
+        let mut placeholder = Placeholder::new(Some(&newest), (320, 240), start, 100 * SECOND);
+        assert!(!placeholder.is_live(&state(Signal::Resting, ""), start));
+        let waking = SignalState {
+            since_ns: 100 * SECOND + 1,
+            ..state(Signal::Starting, "")
+        };
+        assert!(!placeholder.is_live(&waking, start));
+        placeholder.frame(&info(101 * SECOND), start);
+        assert!(placeholder.is_live(&waking, start));
     }
 
     #[test]
@@ -287,7 +308,20 @@ mod tests {
         assert_eq!(got.title, "NO SIGNAL");
         assert_eq!(got.lines[0], "/dev/video0 is busy");
         assert!(got.lines[1].starts_with("since 19"));
+        let got = text(
+            &state(Signal::NoSignal, "CAMERA BUSY (pid 71): it is busy"),
+            0,
+        );
+        assert_eq!(
+            (got.title.as_str(), got.lines[0].as_str()),
+            ("CAMERA BUSY (pid 71)", "it is busy")
+        );
         assert_eq!(text(&state(Signal::Ended, ""), 0).title, "INPUT ENDED");
         assert_eq!(text(&state(Signal::Live, ""), 0).lines.len(), 1);
+        let got = text(&state(Signal::Resting, "nobody watches"), 7);
+        assert_eq!(
+            (got.title.as_str(), got.lines),
+            ("STARTING", vec!["the camera was resting".to_owned()])
+        );
     }
 }

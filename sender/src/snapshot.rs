@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use shm_ring::{FrameInfo, Gone, Reader, Signal};
-use worker::{SkipCause, signals};
+use worker::{SkipCause, Watching, signals};
 
 use crate::Sender;
 use crate::awaiting::Await;
@@ -16,15 +16,20 @@ use crate::framing::Form;
 
 /// How long to wait for it: twice as long as `--fps 1` takes.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// And where the source has to be opened first: a camera takes seconds.
+const ON_DEMAND: Duration = Duration::from_secs(10);
 /// The longest single wait.
 const SLICE: Duration = Duration::from_millis(100);
 
 /// A wait for the first frame that is published from now on.
 #[derive(Debug)]
-pub(crate) struct Snapshot {
+pub(crate) struct Snapshot<'a> {
     /// The newest frame at its beginning.
     before: u64,
-    deadline: Instant,
+    began: Instant,
+    /// The source was at rest or starting when it was looked at.
+    opening: bool,
+    _watching: Watching<'a>,
 }
 
 /// What has come of it.
@@ -35,16 +40,18 @@ pub(crate) enum Taken {
     None(String),
 }
 
-impl Snapshot {
-    pub fn new(ring: &Reader, now: Instant) -> Self {
+impl<'a> Snapshot<'a> {
+    pub fn new(sender: &Sender<'a>, now: Instant) -> Self {
         Snapshot {
-            before: ring.bounds().head,
-            deadline: now + PATIENCE,
+            before: sender.ring.bounds().head,
+            began: now,
+            opening: false,
+            _watching: sender.watch(),
         }
     }
 
     /// Takes the frame if it is there.
-    pub fn step(&self, sender: &Sender<'_>, now: Instant) -> Taken {
+    pub fn step(&mut self, sender: &Sender<'_>, now: Instant) -> Taken {
         let ring = sender.ring;
         let ticket = ring.ticket(); // before looking, or a change in between is slept through
         let head = ring.bounds().head;
@@ -59,14 +66,26 @@ impl Snapshot {
             }
         }
         // Where none is coming, a place that waits for one is missing elsewhere.
-        let hopeless = matches!(ring.signal().signal, Signal::NoSignal | Signal::Ended);
-        if hopeless || ring.is_lost() || now >= self.deadline || signals::stopping() {
+        let signal = ring.signal().signal;
+        let hopeless = matches!(signal, Signal::NoSignal | Signal::Ended);
+        let opening = matches!(signal, Signal::Resting | Signal::Starting);
+        self.opening |= opening && sender.config.on_demand;
+        let deadline = self.began + patience(self.opening, sender.board.free_slots());
+        if hopeless || ring.is_lost() || now >= deadline || signals::stopping() {
             return Taken::None(why_not(ring));
         }
         if head > self.before {
             return Taken::Wait(Await::Turn); // overwritten meanwhile: there is a newer one
         }
-        Taken::Wait(Await::Change(ticket, self.deadline.min(now + SLICE)))
+        Taken::Wait(Await::Change(ticket, deadline.min(now + SLICE)))
+    }
+}
+
+/// It holds one of the places of those who come: no longer than it must where none is left.
+fn patience(opening: bool, free_slots: usize) -> Duration {
+    match opening && free_slots > 0 {
+        true => ON_DEMAND,
+        false => PATIENCE,
     }
 }
 
@@ -89,11 +108,24 @@ fn why_not(ring: &Reader) -> String {
     let what = match state.signal {
         Signal::Ended => "The input has ended",
         Signal::Starting => "The source is still starting",
+        Signal::Resting => "The camera was resting, and is not back yet",
         Signal::Live | Signal::NoSignal => "There is no picture at the moment",
     };
-    if state.reason.is_empty() {
+    if state.reason.is_empty() || state.signal == Signal::Resting {
         format!("{what}.")
     } else {
         format!("{what}: {}.", state.reason.trim_end_matches('.'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_only_for_a_source_that_opens_and_while_a_place_is_left() {
+        assert_eq!(patience(true, 1), ON_DEMAND);
+        assert_eq!(patience(true, 0), PATIENCE);
+        assert_eq!(patience(false, 9), PATIENCE);
     }
 }

@@ -26,7 +26,7 @@ use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use shm_ring::{FrameInfo, MaybeTorn};
-use worker::{Seat, SkipCause, Slot, Viewer, signals, unix_ns};
+use worker::{Seat, SkipCause, Slot, Viewer, Watching, signals, unix_ns};
 
 use crate::Sender;
 use crate::awaiting::Await;
@@ -71,6 +71,7 @@ pub(crate) struct Stream<'a> {
     sender: &'a Sender<'a>,
     slot: &'a Slot,
     _seat: Seat<'a>,
+    _watching: Watching<'a>,
     framing: Framing,
     conversions: Conversions<'a>,
     came: Instant,
@@ -82,8 +83,8 @@ pub(crate) struct Stream<'a> {
     /// What goes before the present frame.
     header: Vec<u8>,
     spill: Spill,
-    /// Bytes of the frame that `spill` completes, if it is a frame's.
-    spilled_frame: Option<usize>,
+    /// Bytes of the frame that `spill` completes, if it is a frame's, and when it was captured.
+    spilled_frame: Option<(usize, u64)>,
     /// Nothing was unsent when the last part was out, and so nothing is: asked while the socket is
     /// warm in the cache, which costs less than before the next frame.
     drained: bool,
@@ -123,7 +124,7 @@ impl<'a> Stream<'a> {
         let size = sender.config.size;
         let placeholder = Placeholder::new(newest.as_ref(), size, now, unix_ns());
         // A live picture begins with the frame that is there; an old one is no picture.
-        let is_live = placeholder.is_live(ring.signal().signal, now);
+        let is_live = placeholder.is_live(&ring.signal(), now);
         let last = head.saturating_sub(u64::from(is_live));
         let mut spill = Spill::default();
         framing.open(spill.refill());
@@ -132,6 +133,7 @@ impl<'a> Stream<'a> {
             sender,
             slot,
             _seat: seat,
+            _watching: sender.watch(),
             framing,
             conversions: sender.converter.join(),
             came: now,
@@ -295,7 +297,7 @@ impl<'a> Stream<'a> {
             Ok(len) => {
                 self.left_out = 0;
                 self.placeholder.frame(frame.info(), now);
-                self.spilled_frame = Some(len);
+                self.spilled_frame = Some((len, frame.info().meta.captured_ns));
             }
             Err(_) if ring.is_lost() => return Err(End::Lost),
             Err(cause) => self.skip(cause, 1, now),
@@ -369,16 +371,17 @@ impl<'a> Stream<'a> {
             return Ok(false);
         }
         self.drained = sys::unsent(socket.as_fd())? == 0;
-        if let Some(len) = self.spilled_frame.take() {
+        if let Some((len, captured_ns)) = self.spilled_frame.take() {
             self.sent += 1;
             self.slot.add_frame(len as u64);
+            self.slot.add_latency(unix_ns().saturating_sub(captured_ns));
         }
         Ok(true)
     }
 
     fn is_placeholder_due(&self, now: Instant) -> bool {
-        let signal = self.sender.ring.signal().signal;
-        self.placeholder.is_due(signal, now)
+        let said = self.sender.ring.signal();
+        self.placeholder.is_due(&said, now)
     }
 
     /// Says that there is no picture; `spill` has it.

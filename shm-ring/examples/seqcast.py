@@ -102,7 +102,7 @@ class Info:
 class Signal:
     """What the ring says of its picture."""
 
-    #: "starting", "live", "no signal" or "ended".
+    #: "starting", "live", "no signal", "ended" or "resting".
     state: str
     #: A sentence for a person; may be empty.
     reason: str
@@ -390,7 +390,7 @@ class _Ring:
         raise ValueError(f"offset {offset!r}: 'first', 'last', 'next', an id or a datetime")
 
     def signal(self):
-        states = {1: "live", 2: "no signal", 3: "ended"}
+        states = {1: "live", 2: "no signal", 3: "ended", 4: "resting"}
         for _ in range(32):
             word = self._signal.value
             _fence()

@@ -16,16 +16,19 @@ pub enum Signal {
     NoSignal,
     /// None will come any more.
     Ended,
+    /// None are, because nobody watches; they come when somebody does.
+    Resting,
 }
 
 impl Signal {
-    /// As it is called in a status: `starting`, `live`, `no-signal`, `ended`.
+    /// As it is called in a status: `starting`, `live`, `no-signal`, `ended`, `resting`.
     pub fn name(self) -> &'static str {
         match self {
             Signal::Starting => "starting",
             Signal::Live => "live",
             Signal::NoSignal => "no-signal",
             Signal::Ended => "ended",
+            Signal::Resting => "resting",
         }
     }
 
@@ -35,6 +38,7 @@ impl Signal {
             Signal::Live => 1,
             Signal::NoSignal => 2,
             Signal::Ended => 3,
+            Signal::Resting => 4,
         }
     }
 
@@ -43,6 +47,7 @@ impl Signal {
             1 => Signal::Live,
             2 => Signal::NoSignal,
             3 => Signal::Ended,
+            4 => Signal::Resting,
             _ => Signal::Starting,
         }
     }
@@ -53,10 +58,18 @@ impl Signal {
 pub struct SignalState {
     /// The signal.
     pub signal: Signal,
-    /// A sentence for a person; may be empty.
+    /// A sentence for a person; may be empty. It may have a title before it, in capitals and up to
+    /// `: `, such as `NO CAMERA`.
     pub reason: String,
-    /// Unix time of the change, nanoseconds; 0 where there was none yet.
+    /// Unix time since when it is that signal with that title, nanoseconds; 0 where there was none yet.
     pub since_ns: u64,
+}
+
+/// A reason's title. Other sentences have a colon, too: they do not begin with a word in capitals.
+fn title(reason: &str) -> Option<&str> {
+    let (title, _) = reason.split_once(": ")?;
+    let word = title.split(' ').next()?;
+    (!word.is_empty() && word.bytes().all(|c| c.is_ascii_uppercase())).then_some(title)
 }
 
 impl Header {
@@ -67,7 +80,12 @@ impl Header {
         if (now.signal, &now.reason) == (signal, &reason) && now.since_ns != 0 {
             return false;
         }
-        self.signal.0.replace(signal.tag(), unix_ns(), &reason);
+        let goes_on = now.signal == signal && title(&now.reason) == title(&reason);
+        let since_ns = match now.since_ns {
+            since_ns if goes_on && since_ns != 0 => since_ns,
+            _ => unix_ns(),
+        };
+        self.signal.0.replace(signal.tag(), since_ns, &reason);
         self.indices.announce();
         true
     }

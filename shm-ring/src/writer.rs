@@ -11,7 +11,7 @@ use crate::clock::{monotonic_ns, unix_ns};
 use crate::frame::{FrameMeta, words};
 use crate::memory::{Mapped, Use};
 use crate::protocol::Publisher;
-use crate::signal::Signal;
+use crate::signal::{Signal, SignalState};
 use crate::sync::Relaxed;
 use crate::waker::Waker;
 use crate::{Error, lock};
@@ -105,6 +105,11 @@ impl Writer {
         self.waker.signal();
         self.beat();
         Ok(id)
+    }
+
+    /// What the ring says there is to see.
+    pub fn signal(&self) -> SignalState {
+        self.memory.header().signal()
     }
 
     /// Says what there is to see, and wakes the readers if it is a change.

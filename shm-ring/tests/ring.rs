@@ -97,6 +97,28 @@ fn a_waiting_reader_is_woken_by_frames_and_signals() {
 }
 
 #[test]
+fn since_when_begins_anew_with_another_signal_or_title() {
+    let ring = Ring::create(&name("since"), MIN_ARENA).unwrap();
+    let reader = ring.reader().unwrap();
+    assert_eq!(reader.signal().since_ns, 0);
+    let mut last = 0;
+    for (signal, reason, anew) in [
+        (Signal::NoSignal, "NO CAMERA: it is gone", true),
+        (Signal::NoSignal, "NO CAMERA: another is there", false),
+        (Signal::NoSignal, "CAMERA BUSY (pid 71): close that", true),
+        (Signal::NoSignal, "a.mjpeg: gone", true),
+        (Signal::NoSignal, "no frame for 2 s", false),
+        (Signal::Live, "", true),
+    ] {
+        ring.set_signal(signal, reason);
+        let state = reader.signal();
+        assert_eq!(state.reason, reason);
+        assert_eq!(state.since_ns > last, anew, "{reason}");
+        last = state.since_ns;
+    }
+}
+
+#[test]
 fn one_writer_at_a_time() {
     let ring = Ring::create(&name("lock"), MIN_ARENA).unwrap();
     let writer = ring.writer().unwrap();

@@ -12,7 +12,7 @@ use worker::{Board, CAPTURE_CELL, SourceInfo};
 
 use crate::output::say;
 use crate::policy::Moment;
-use crate::{address, cli, units};
+use crate::{address, units};
 
 /// A source that shows nothing for so long is announced as it is.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -44,12 +44,14 @@ pub struct Announcement {
 }
 
 impl Announcement {
-    /// Nothing said yet.
-    pub fn new(asked: &cli::Serve) -> Self {
-        Announcement {
-            asked: asked.source.clone(),
-            done: false,
-        }
+    /// Nothing said yet; `asked`: the source, for people.
+    pub fn new(asked: String) -> Self {
+        Announcement { asked, done: false }
+    }
+
+    /// Whether all is said.
+    pub fn is_done(&self) -> bool {
+        self.done
     }
 
     /// Prints the source as granted, once it is known.
@@ -87,13 +89,29 @@ pub fn describe(source: &SourceInfo) -> String {
     };
     let what = match source.kind.as_str() {
         // Their details say the kind.
-        "test" | "stdin" => source.detail.clone(),
+        "test" | "stdin" | "http" => source.detail.clone(),
         kind => format!("{kind} {}", source.detail),
     };
     format!(
         "{what}, {}x{} {}{rate}",
         source.width, source.height, source.format
     )
+}
+
+/// How the instance does, in a line, for a service manager; `seats`: viewers that it takes.
+pub fn condition(status: &Status, seats: usize) -> String {
+    let source = &status.source;
+    let state = source.fault.as_deref().unwrap_or(source.state);
+    let why = match source.reason.as_str() {
+        "" if source.width > 0 => format!("{}x{} {}", source.width, source.height, source.format),
+        reason => reason.to_owned(),
+    };
+    let why = if why.is_empty() {
+        why
+    } else {
+        format!(": {why}")
+    };
+    format!("{state}{why}; {} of {seats} viewers", status.totals.viewers)
 }
 
 /// How far back the ring reaches, judged by one frame.

@@ -5,7 +5,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+use worker::control::Setting;
 
 use crate::address::Address;
 use crate::model::Model;
@@ -36,13 +37,15 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show a source to viewers (what runs without a subcommand)
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Say how an instance does, from shared memory, even if its supervisor is stuck or gone
     Status(Status),
     /// Show an instance's ring: its header, frames and rates; or record from it
     Ring(Ring),
     /// Check and measure a stream; shows no picture
     Watch(Watch),
+    /// List cameras: what they offer, and what to do where this user may not open one
+    Devices(Devices),
 }
 
 /// `seqcast serve`.
@@ -57,7 +60,8 @@ pub struct Serve {
     /// Viewers that share a process under --model process [default: 1]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub viewers_per_sender: Option<u16>,
-    /// auto, test, /dev/videoN, FILE.mjpeg, FILE.jpg, a directory of jpgs, or - for MJPEG on standard input
+    /// auto, test, /dev/videoN, FILE.mjpeg, FILE.jpg, a directory of jpgs, http://[USER:PASSWORD@]HOST[:PORT]/PATH
+    /// (better: USER:PASSWORD in SEQCAST_SOURCE_AUTH), or - for MJPEG on standard input
     #[arg(long, value_name = "SRC", default_value = "auto")]
     pub source: String,
     /// Picture size to ask for
@@ -69,15 +73,32 @@ pub struct Serve {
     /// JPEG quality of what is encoded here, 1 to 100
     #[arg(long, value_name = "1..100", default_value_t = 80)]
     pub quality: u8,
+    /// Leave out pictures that are the one before again, at most so many in a row and two a second pass
+    /// all the same; for HDMI grabbers; 0: none
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    pub drop_same: u32,
+    /// Close the source (a camera's light goes out) when nobody has watched for so long; who comes opens it [default: never]
+    #[arg(long, value_name = "SECONDS", value_parser = units::on_demand)]
+    pub on_demand: Option<Duration>,
+    /// Set one of the source's controls each time it is opened, named as v4l2-ctl prints it; repeatable
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub control: Vec<Setting>,
+    /// Controls can be looked at and not set over HTTP
+    #[arg(long)]
+    pub read_only: bool,
     /// Where to answer: HOST:PORT, PORT (this machine only) or :PORT (every address); port 0: any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub http: Address,
     /// Where to send raw BGR frames to whoever connects, as in 2017; an address as of --http [default: nowhere]
     #[arg(long, value_name = "ADDR")]
     pub raw: Option<Address>,
-    /// In what form frames lie in the ring
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "jpeg")]
+    /// What to ask a camera for: auto, mjpeg, jpeg, yuyv, yvyu, uyvy, nv12, yu12, rgb24, grey or bgr24; with bgr24
+    /// frames also lie raw in the ring, whatever the source
+    #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = units::format)]
     pub format: Format,
+    /// Show JPEGs that a camera sends cut short as far as they go, instead of dropping them
+    #[arg(long)]
+    pub allow_truncated: bool,
     /// Bytes of shared memory for frames, with k, M or G
     #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = units::bytes)]
     pub ring: u64,
@@ -98,23 +119,8 @@ pub struct Serve {
     pub log: String,
 }
 
-/// `--format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// JPEG; each sender decodes it for viewers of raw frames
-    Jpeg,
-    /// 3 bytes a pixel, decoded once; each sender encodes it for viewers over HTTP
-    Bgr24,
-}
-
-impl From<Format> for capture::Form {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::Jpeg => capture::Form::Jpeg,
-            Format::Bgr24 => capture::Form::Bgr24,
-        }
-    }
-}
+/// `--format`; nothing for `auto`.
+pub type Format = Option<capture::formats::Served>;
 
 /// `seqcast status`.
 #[derive(Debug, Args)]
@@ -142,6 +148,14 @@ pub struct Ring {
     /// Record for so long
     #[arg(long, value_name = "S", value_parser = units::seconds, requires = "dump")]
     pub seconds: Option<Duration>,
+}
+
+/// `seqcast devices`.
+#[derive(Debug, Args)]
+pub struct Devices {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `seqcast watch`.
@@ -182,15 +196,17 @@ mod tests {
         let Some(Command::Serve(named)) = Cli::parse_from(["seqcast", "serve"]).command else {
             panic!("serve is a subcommand");
         };
-        for serve in [bare, named] {
+        for serve in [bare, *named] {
             assert_eq!(serve.clients, 10);
             assert_eq!(serve.source, "auto");
             assert_eq!(serve.size, (1280, 720));
             assert_eq!((serve.fps, serve.quality, serve.lag), (30, 80, 10));
             assert_eq!(serve.http, "127.0.0.1:8080".parse().unwrap());
-            assert_eq!((serve.raw, serve.format), (None, Format::Jpeg));
+            assert_eq!((serve.raw, serve.format), (None, None));
             assert_eq!(serve.ring, 16 << 20);
             assert_eq!(serve.stall, Duration::from_secs(3));
+            assert_eq!(serve.on_demand, None);
+            assert_eq!((serve.control, serve.read_only), (vec![], false));
             assert_eq!(serve.name, "cam0");
             assert_eq!(
                 (serve.model, serve.viewers_per_sender),
@@ -203,6 +219,13 @@ mod tests {
         assert!(Cli::try_parse_from(["seqcast", "--raw", "8081", "--format", "bgr24"]).is_ok());
         assert!(Cli::try_parse_from(["seqcast", "--raw", "1", "--raw", "2"]).is_err());
         assert!(Cli::try_parse_from(["seqcast", "--format", "rgb"]).is_err());
+        for format in ["auto", "mjpeg", "yuyv", "rgb24", "grey"] {
+            assert!(Cli::try_parse_from(["seqcast", "--format", format]).is_ok());
+        }
+        assert!(Cli::try_parse_from(["seqcast", "--on-demand", "0.5"]).is_err());
+        let twice = ["seqcast", "--control", "gain=-1", "--control", "hue=2"];
+        assert_eq!(Cli::parse_from(twice).serve.control.len(), 2);
+        assert!(Cli::try_parse_from(["seqcast", "--control", "gain"]).is_err());
         assert!(Cli::try_parse_from(["seqcast", "watch", "x", "--stall-at", "1"]).is_err());
         assert!(Cli::try_parse_from(["seqcast", "watch", "--raw", "x:1"]).is_ok());
         assert!(Cli::try_parse_from(["seqcast", "watch", "x", "--raw", "x:1"]).is_err());

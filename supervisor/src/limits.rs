@@ -9,13 +9,16 @@ use crate::Usage;
 /// Descriptors beside those of the workers: standard ones, listeners, shared memory.
 const OTHERS: u64 = 64;
 
-/// Makes room for a descriptor for each of so many workers, and in each of them for one for each
-/// of so many connections.
+/// Descriptors that the supervisor has for a worker: a pidfd, and its end of a channel.
+const EACH: u64 = 2;
+
+/// Makes room for the descriptors of so many workers, and in each of them for one for each of so
+/// many connections.
 ///
 /// # Errors
 /// [`Usage`] where the system does not allow so many.
 pub fn allow(workers: usize, connections: usize) -> anyhow::Result<()> {
-    let needed = workers.max(connections) as u64 + OTHERS;
+    let needed = (EACH * workers as u64).max(connections as u64) + OTHERS;
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if needed > hard {
         return Err(Usage(format!(

@@ -7,10 +7,14 @@ mod address;
 mod announce;
 mod choose;
 mod cli;
+mod demand;
+mod devices;
+mod errands;
 mod failure;
 mod fork;
 mod limits;
 mod model;
+mod notify;
 mod output;
 mod policy;
 mod ring;
@@ -19,6 +23,7 @@ mod ring_group;
 mod ring_view;
 mod serve;
 mod status;
+mod switchboard;
 mod sys;
 mod units;
 mod watching;
@@ -57,6 +62,7 @@ fn run(cli: &cli::Cli) -> anyhow::Result<i32> {
         Some(cli::Command::Status(asked)) => status::run(asked),
         Some(cli::Command::Ring(asked)) => ring::run(asked),
         Some(cli::Command::Watch(asked)) => watching::run(asked),
+        Some(cli::Command::Devices(asked)) => devices::run(asked),
     }
 }
 

@@ -13,8 +13,8 @@ pub type Moment = Duration;
 
 /// A sender that shows no life for so long is hung.
 pub const SENDER_STALL: Duration = Duration::from_secs(15);
-/// A capture process may be so long without a sign of life before its first frame: to open a
-/// camera may take the kernel 5 s in one call.
+/// A capture process may be so long without a sign of life before its first frame, or the first
+/// after a rest: to open a camera may take the kernel 5 s in one call.
 pub const OPENING: Duration = Duration::from_secs(15);
 /// Workers that were at work are restarted at once, but not more often than so in a second.
 pub const RESTARTS_A_SECOND: usize = 20;
@@ -133,7 +133,8 @@ impl Policy {
                     let sign = sign(cell);
                     *worked |= at_work(sign.state);
                     let limit = match slot.role {
-                        Role::Capture if *worked => self.stall,
+                        // Woken, it opens its source as one that has just begun.
+                        Role::Capture if *worked && sign.state != State::Starting => self.stall,
                         Role::Capture => self.stall.max(OPENING),
                         Role::Sender => SENDER_STALL,
                     };
@@ -229,7 +230,7 @@ impl Policy {
 }
 
 /// Whether a worker in this state has reached what it was forked for.
-fn at_work(state: State) -> bool {
+pub fn at_work(state: State) -> bool {
     matches!(state, State::Idle | State::Serving)
 }
 
@@ -330,6 +331,28 @@ mod tests {
         assert_eq!(cells[0], (3500 * MS, 0, 3500 * MS));
         assert_eq!(cells[1], (15500 * MS, 1, 15500 * MS));
         assert_eq!(cells.len(), 3);
+    }
+
+    #[test]
+    fn one_that_wakes_has_time_to_open_its_source() {
+        let mut policy = policy();
+        let killed = |policy: &mut Policy, state, at| {
+            let capture = sign(state, at);
+            let hung = |action: &Action| matches!(action, Action::KillHung(0, _));
+            let until = at + 3 * S + TICK;
+            let ticks = (0..).map(|n| at + n * TICK).take_while(|&now| now <= until);
+            let mut actions = ticks.flat_map(|now| policy.tick(now, &capture));
+            actions.any(|action| hung(&action))
+        };
+        assert!(!killed(&mut policy, State::Starting, S), "not yet at work");
+        policy.tick(5 * S, sign(State::Idle, 5 * S)); // at rest
+        assert!(
+            !killed(&mut policy, State::Starting, 6 * S),
+            "opening it again"
+        );
+        assert_eq!(policy.died(0, 10 * S, State::Starting), Duration::ZERO);
+        policy.forked(0, 10 * S);
+        assert!(killed(&mut policy, State::Serving, 10 * S));
     }
 
     #[test]

@@ -42,10 +42,10 @@ pub struct Writer {
 /// What the header says of the picture.
 #[derive(Debug, Serialize)]
 pub struct Signal {
-    /// `starting`, `live`, `no-signal` or `ended`.
+    /// `starting`, `live`, `no-signal`, `ended` or `resting`.
     pub state: &'static str,
     pub reason: String,
-    /// Seconds since it changed to that; null where it never did.
+    /// Seconds since it changed to that, or its reason's title did; null where it never did.
     pub for_s: Option<f64>,
 }
 

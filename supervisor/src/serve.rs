@@ -16,12 +16,15 @@ use sender::{Listener, Protocol};
 use shm_ring::{Reader, Ring};
 use tracing::{error, info, warn};
 use worker::status::{Status, Worker};
-use worker::{Board, CAPTURE_CELL, Instance, Role, Slot, State, exit, title};
+use worker::{Board, CAPTURE_CELL, Channel, Instance, Role, Slot, State, channel, exit, title};
 
 use crate::announce::{self, Announcement};
 use crate::cli;
+use crate::demand::{Audience, Demand};
 use crate::fork::{self, Child};
-use crate::policy::{Action, Moment, Policy, Sign};
+use crate::notify::{Manager, Phase};
+use crate::policy::{self, Action, Moment, Policy, Sign};
+use crate::switchboard::{News, Switchboard};
 use crate::{address, limits, ring_group, sys};
 
 /// Serves until asked to stop, or until the input ended; returns the exit code.
@@ -36,9 +39,22 @@ pub fn run(asked: &cli::Serve) -> Result<i32> {
         height,
         fps: asked.fps,
         quality: asked.quality,
-        form: asked.format.into(),
+        format: asked.format,
+        allow_truncated: asked.allow_truncated,
     };
-    let capture = capture::Config::new(&asked.source, of_source)?;
+    let mut capture = capture::Config::new(&asked.source, of_source)?;
+    capture.drop_same = asked.drop_same;
+    capture.remember(&asked.control);
+    let source = capture.choice.to_string();
+    if capture.is_secret() {
+        // Or every user of this machine could read it in the list of processes.
+        let shown = std::env::args().map(|arg| arg.replace(&asked.source, &source));
+        title::set(&shown.collect::<Vec<_>>().join(" "));
+    }
+    if asked.on_demand.is_some() && capture.reads_stdin() {
+        let why = "--on-demand closes the source and opens it again, and standard input cannot be opened again";
+        return Err(crate::Usage(why.into()).into());
+    }
     let group = asked.ring_group.as_deref();
     let gid = group.map(ring_group::resolve).transpose()?;
     let seats = usize::from(asked.clients);
@@ -76,14 +92,19 @@ pub fn run(asked: &cli::Serve) -> Result<i32> {
             size: asked.size,
             quality: asked.quality,
             loopback_only: address::loopback_only(&http),
+            on_demand: asked.on_demand.is_some(),
+            read_only: asked.read_only,
         },
         capture,
         policy: Policy::new(roles, asked.stall),
+        demand: Demand::new(asked.on_demand),
+        switchboard: Switchboard::new(board.cells()),
         children: (0..board.cells()).map(|_| None).collect(),
         ring: Some(ring),
         board,
         listeners,
         stops: catch_stops()?,
+        manager: Manager::new(std::process::id(), |name| std::env::var_os(name)),
         last_viewers: Vec::new(),
         fork_failed: false,
         began: Instant::now(),
@@ -92,7 +113,7 @@ pub fn run(asked: &cli::Serve) -> Result<i32> {
     announce::addresses(&http, &raw);
     sys::reap_by_waiting()?;
     fork::end_workers_with_panics();
-    let code = supervisor.run(&mut Announcement::new(asked));
+    let code = supervisor.run(&mut Announcement::new(source));
     announce::summary(&supervisor.status(), &supervisor.last_viewers);
     drop(supervisor);
     drop(lock);
@@ -128,6 +149,8 @@ struct Supervisor {
     capture: capture::Config,
     sender: sender::Config,
     policy: Policy,
+    demand: Demand,
+    switchboard: Switchboard,
     children: Vec<Option<Child>>,
     /// Always there but in a child that gave it up.
     ring: Option<Ring>,
@@ -135,6 +158,7 @@ struct Supervisor {
     board: Board,
     listeners: Vec<Listener>,
     stops: SignalFd,
+    manager: Manager,
     /// Senders with a viewer when the stop was asked for.
     last_viewers: Vec<Worker>,
     /// The latest fork failed, and it was said.
@@ -160,10 +184,13 @@ impl Supervisor {
                 }
             }
             self.fork(&due, now);
+            let audience = self.audience();
+            self.switchboard.rest(self.demand.may_rest(now, audience));
             announcement.tick(now, &self.board, &self.reader);
-            if let Err(e) = self.sleep() {
+            let speaking = self.sleep().unwrap_or_else(|e| {
                 warn!("poll: {e}");
-            }
+                Vec::new()
+            });
             // Before the dead are counted: a service manager asks them all to stop at once.
             while let Ok(Some(_)) = self.stops.read_signal() {
                 stops += 1;
@@ -176,8 +203,41 @@ impl Supervisor {
             }
             // Before what workers show counts, and before those who saw it themselves are buried.
             self.check_memory();
+            self.listen(&speaking);
             self.reap();
+            self.tell(announcement.is_done());
         }
+    }
+
+    /// Tells the service manager how it goes. Ready: what was to be announced is, and a sender answers.
+    fn tell(&mut self, announced: bool) {
+        let mut senders = self.board.all().skip(CAPTURE_CELL + 1);
+        let phase = if self.policy.stopping() {
+            Phase::Stopping
+        } else if announced && senders.any(|cell| policy::at_work(cell.state())) {
+            Phase::Ready
+        } else {
+            Phase::Starting
+        };
+        let (instance, board, reader) = (&self.sender.instance, &self.board, &self.reader);
+        self.manager.tell(self.began.elapsed(), phase, || {
+            let status = worker::status::collect(instance, board, reader, false);
+            announce::condition(&status, board.seats())
+        });
+    }
+
+    /// Takes what these workers have to say.
+    fn listen(&mut self, cells: &[usize]) {
+        let now = self.began.elapsed();
+        for &cell in cells {
+            for news in self.switchboard.hear(cell, now) {
+                match news {
+                    News::Refused(why) => self.board.set_controls_refused(&why.join("; ")),
+                    News::Set(settings) => self.capture.remember(&settings),
+                }
+            }
+        }
+        self.switchboard.expire(now);
     }
 
     fn decide(&mut self, now: Moment) -> Vec<Action> {
@@ -189,6 +249,16 @@ impl Supervisor {
                 beat: Duration::from_nanos(cell.heartbeat_ns().saturating_sub(began_ns)),
             }
         })
+    }
+
+    /// Who wants pictures now.
+    fn audience(&self) -> Audience {
+        let mut audience = Audience::default();
+        for cell in self.board.all() {
+            audience.watching += u64::from(cell.watching());
+            audience.visits = audience.visits.wrapping_add(cell.visits());
+        }
+        audience
     }
 
     fn kill_hung(&self, cell: usize, silent: Duration) {
@@ -211,19 +281,23 @@ impl Supervisor {
     fn fork(&mut self, cells: &[usize], now: Moment) {
         let mut forked = Vec::with_capacity(cells.len());
         for &cell in cells {
-            forked.push(fork::fork(|| match self.become_worker(cell) {
-                Ok(code) => code,
-                Err(e) => {
-                    error!("{} could not start: {e:#}", self.describe(cell));
-                    exit::FAILURE
-                }
+            forked.push(channel::pair().and_then(|(ours, theirs)| {
+                let child = fork::fork(|| match self.become_worker(cell, &theirs) {
+                    Ok(code) => code,
+                    Err(e) => {
+                        error!("{} could not start: {e:#}", self.describe(cell));
+                        exit::FAILURE
+                    }
+                })?;
+                Ok((child, ours))
             }));
         }
         for (&cell, forked) in cells.iter().zip(forked) {
             match forked {
-                Ok(child) => {
+                Ok((child, channel)) => {
                     self.fork_failed = false;
                     self.children[cell] = Some(child);
+                    self.switchboard.connect(cell, channel);
                     self.policy.forked(cell, now);
                 }
                 Err(e) => {
@@ -237,7 +311,7 @@ impl Supervisor {
     }
 
     /// Runs in the child: keeps what this worker may have, gives up the rest, works.
-    fn become_worker(&mut self, cell: usize) -> Result<i32> {
+    fn become_worker(&mut self, cell: usize, channel: &Channel) -> Result<i32> {
         self.board.disown();
         let ring = self.ring.take().context("the ring is there in a parent")?;
         let bell = self.board.bell().map(AsRawFd::as_raw_fd);
@@ -249,18 +323,21 @@ impl Supervisor {
                 ring.abandon();
                 let stdin = self.capture.reads_stdin().then_some(0);
                 let keep = writer.fds().map(|fd| fd.as_raw_fd());
-                let keep = keep.into_iter().chain(stdin).chain(bell);
+                let line = [channel.as_fd().as_raw_fd()];
+                let keep = keep.into_iter().chain(stdin).chain(bell).chain(line);
                 fork::settle(keep)?;
                 let cell = self.board.cell(cell);
                 cell.begin(role);
-                Ok(capture::run(&self.capture, writer, cell))
+                let resting = self.switchboard.resting();
+                Ok(capture::run(&self.capture, writer, cell, channel, resting))
             }
             Role::Sender => {
                 title::set("seqcast: sender");
                 ring.abandon();
                 let keep = self.listeners.iter().map(|l| l.socket.as_raw_fd());
                 let reader = self.reader.as_fd().as_raw_fd();
-                fork::settle(keep.chain(bell).chain([reader]))?;
+                let line = channel.as_fd().as_raw_fd();
+                fork::settle(keep.chain(bell).chain([reader, line]))?;
                 let cell = self.board.cell(cell);
                 cell.begin(role);
                 Ok(sender::run(
@@ -269,14 +346,17 @@ impl Supervisor {
                     &self.reader,
                     &self.board,
                     cell,
+                    channel,
                 ))
             }
         }
     }
 
-    /// Sleeps until a worker died or rang, a stop was asked for, or something is due.
-    fn sleep(&mut self) -> Result<()> {
-        let timeout = self.policy.sleep(self.began.elapsed());
+    /// Sleeps until a worker died, rang or says something, a stop was asked for, or something is
+    /// due. Gives the cells of those who say something.
+    fn sleep(&mut self) -> Result<Vec<usize>> {
+        let now = self.began.elapsed();
+        let timeout = self.policy.sleep(now).min(self.manager.sleep(now));
         // Rounded up: waking a moment early would spin until it is due.
         let timeout = PollTimeout::try_from(timeout + Duration::from_millis(1))?;
         let bell = self.board.bell().map(AsFd::as_fd);
@@ -285,20 +365,25 @@ impl Supervisor {
             .iter()
             .flatten()
             .map(|child| child.pidfd.as_fd());
-        let mut watched: Vec<_> = [self.stops.as_fd()]
-            .into_iter()
-            .chain(bell)
-            .chain(pidfds)
-            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+        let others = [self.stops.as_fd()].into_iter().chain(bell).chain(pidfds);
+        let speakers = self.switchboard.fds().map(|(_, fd)| fd);
+        let mut watched: Vec<_> = speakers
+            .chain(others.map(|fd| PollFd::new(fd, PollFlags::POLLIN)))
             .collect();
         match poll(&mut watched, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(e) => return Err(e.into()),
         }
+        let cells = self.switchboard.fds().map(|(cell, _)| cell);
+        let speaking = cells
+            .zip(&watched)
+            .filter(|(_, fd)| fd.any() == Some(true))
+            .map(|(cell, _)| cell)
+            .collect();
         if let Some(bell) = self.board.bell() {
             let _ = bell.read(); // to count again from zero; empty is fine
         }
-        Ok(())
+        Ok(speaking)
     }
 
     /// Stops all if somebody cut the shared memory short: there is nothing left to serve.
@@ -339,6 +424,7 @@ impl Supervisor {
         let Some(child) = self.children[cell].take() else {
             return;
         };
+        self.switchboard.disconnect(cell);
         let now = self.began.elapsed();
         let worker = format!("{} (pid {})", self.describe(cell), child.pid);
         let shown = self.board.cell(cell);

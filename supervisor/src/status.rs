@@ -89,9 +89,16 @@ fn write_table(out: &mut String, status: &Status) -> std::fmt::Result {
         "" => String::new(),
         reason => format!(": {reason}"),
     };
+    let fault = match &source.fault {
+        Some(fault) => {
+            let since = units::show_seconds(source.since_s);
+            format!(" ({fault} for {since})")
+        }
+        None => String::new(),
+    };
     writeln!(
         out,
-        "source  {}{reason}  {} {} {}x{} {}  {:.1} fps",
+        "source  {}{fault}{reason}  {} {} {}x{} {}  {:.1} fps",
         source.state,
         source.kind,
         source.detail,
@@ -100,6 +107,9 @@ fn write_table(out: &mut String, status: &Status) -> std::fmt::Result {
         source.format,
         source.fps_measured
     )?;
+    if let Some(why) = &source.controls_refused {
+        writeln!(out, "refused {why}")?;
+    }
     if !source.dropped.is_empty() {
         writeln!(out, "dropped {}", causes(&source.dropped))?;
     }
@@ -125,7 +135,7 @@ fn write_table(out: &mut String, status: &Status) -> std::fmt::Result {
     )?;
     writeln!(
         out,
-        "\n{:<8} {:>7} {:<9} {:<22} {:<11} {:>8} {:>8} {:>5} {:>8} {:>8} {:>8}",
+        "\n{:<8} {:>7} {:<9} {:<22} {:<11} {:>8} {:>8} {:>5} {:>8} {:>8} {:>8} {:>8}",
         "ROLE",
         "PID",
         "STATE",
@@ -134,6 +144,7 @@ fn write_table(out: &mut String, status: &Status) -> std::fmt::Result {
         "FRAMES",
         "SKIPPED",
         "LAG",
+        "LATENCY",
         "CPU s",
         "PSS",
         "RESTARTS"
@@ -151,12 +162,15 @@ fn write_table(out: &mut String, status: &Status) -> std::fmt::Result {
         let protocol = worker.protocol.as_deref().unwrap_or("-");
         writeln!(
             out,
-            "{role:<8} {:>7} {:<9} {viewer:<22} {protocol:<11} {:>8} {:>8} {:>5} {:>8} {:>8} {:>8}",
+            "{role:<8} {:>7} {:<9} {viewer:<22} {protocol:<11} {:>8} {:>8} {:>5} {:>8} {:>8} {:>8} {:>8}",
             worker.pid,
             format!("{:?}", worker.state).to_lowercase(),
             worker.frames,
             worker.skipped,
             worker.lag,
+            worker
+                .latency_ms
+                .map_or("-".into(), |ms| format!("{ms:.1} ms")),
             of_process(format!("{:.2}", worker.cpu_s)),
             of_process(worker.pss_bytes.map_or("-".into(), units::show_bytes)),
             of_process(worker.restarts.to_string())

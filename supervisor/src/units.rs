@@ -57,6 +57,29 @@ pub fn stall(text: &str) -> Result<Duration, String> {
     Ok(stall)
 }
 
+/// `--format`; nothing for `auto`.
+///
+/// # Errors
+/// A sentence.
+pub fn format(text: &str) -> Result<Option<capture::formats::Served>, String> {
+    if text.eq_ignore_ascii_case("auto") {
+        return Ok(None);
+    }
+    text.parse().map(Some)
+}
+
+/// `--on-demand`: seconds, at least 1, or a page that reconnects would switch the camera off.
+///
+/// # Errors
+/// A sentence.
+pub fn on_demand(text: &str) -> Result<Duration, String> {
+    let patience = seconds(text)?;
+    if patience < Duration::from_secs(1) {
+        return Err("a page that is loaded anew is gone for a moment: use 1 or more".into());
+    }
+    Ok(patience)
+}
+
 /// Bytes for a person: three digits or so.
 pub fn show_bytes(bytes: u64) -> String {
     let mut value = bytes as f64;

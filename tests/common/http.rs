@@ -94,7 +94,9 @@ impl Part {
 
     /// The frame's id; a placeholder has none.
     pub fn id(&self) -> Option<u64> {
-        (self.headers.len() > 3).then(|| self.value(3, "X-Seqcast-Frame").parse().unwrap())
+        let placeholder = ["X-Seqcast-Signal: none".to_owned()];
+        (self.headers[3..] != placeholder)
+            .then(|| self.value(3, "X-Seqcast-Frame").parse().unwrap())
     }
 }
 

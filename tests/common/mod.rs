@@ -124,7 +124,8 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Starts `seqcast --http 127.0.0.1:0 --name UNIQUE ARGS` and waits until it answers.
+    /// Starts `seqcast --http 127.0.0.1:0 --name UNIQUE ARGS`, or with another `--http` of ARGS, and
+    /// waits until it answers.
     pub fn start(args: &[&str]) -> Instance {
         Self::start_with(args, Stdio::null())
     }
@@ -137,11 +138,16 @@ impl Instance {
     /// The same, under a given name.
     pub fn start_named(name: &str, args: &[&str], stdin: Stdio) -> Instance {
         let dir = tempfile::tempdir().unwrap();
+        let http: &[&str] = match args.contains(&"--http") {
+            true => &[],
+            false => &["--http", "127.0.0.1:0"],
+        };
         let mut instance = Instance {
             name: name.into(),
             guard: Guard::spawn(
                 Command::new(SEQCAST)
-                    .args(["--http", "127.0.0.1:0", "--name", name])
+                    .args(http)
+                    .args(["--name", name])
                     .args(args)
                     .stdin(stdin)
                     .stdout(File::create(dir.path().join("out")).unwrap())

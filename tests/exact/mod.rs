@@ -84,6 +84,8 @@ impl<R: io::Read> Parts<R> {
                 }
                 "X-Seqcast-Frame" => part.id = Some(number()?),
                 "X-Seqcast-Skipped" => part.skipped = number()?,
+                // A placeholder.
+                "X-Seqcast-Signal" if value == "none" && part.id.is_none() => {}
                 _ => return Err(bad(&header)),
             }
         }

@@ -20,7 +20,7 @@ use crate::slot::Slot;
 use crate::{Error, Instance, monotonic_ns};
 
 const MAGIC: u64 = u64::from_ne_bytes(*b"SEQBOARD");
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 /// Upper bound of workers, of slots in a cell and of seats: more than a machine runs.
 const MOST: u64 = 65_536;
 
@@ -42,6 +42,7 @@ struct Head {
     http: Notice<256>,
     model: Notice<32>,
     raw: Notice<256>,
+    controls_refused: Notice<512>,
 }
 
 #[derive(Debug)]
@@ -260,6 +261,16 @@ impl Board {
     /// Which model its senders follow.
     pub fn model(&self) -> String {
         self.head().model.read().unwrap_or_default().2
+    }
+
+    /// Says what was to be set of the source when it was opened, and could not be.
+    pub fn set_controls_refused(&self, why: &str) {
+        self.head().controls_refused.replace(0, 0, why);
+    }
+
+    /// What was to be set of the source and could not be; empty: nothing.
+    pub fn controls_refused(&self) -> String {
+        self.head().controls_refused.read().unwrap_or_default().2
     }
 
     /// The supervisor's pid.

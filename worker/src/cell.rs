@@ -29,9 +29,9 @@ pub enum Role {
 #[serde(rename_all = "lowercase")]
 #[repr(u32)]
 pub enum State {
-    /// Forked, not yet at work.
+    /// Forked, not yet at work; a capture process that was woken, and opens its source.
     Starting = 0,
-    /// A sender without a connection.
+    /// A sender without a connection; a capture process at rest.
     Idle = 1,
     /// A capture process that has published; a sender with a connection.
     Serving = 2,
@@ -62,6 +62,10 @@ pub(crate) struct Process {
     restarts: AtomicU32,
     /// Slots in use.
     busy: AtomicU32,
+    /// Those of them that want pictures.
+    watching: AtomicU32,
+    /// Connections that ever did, over all processes of the cell.
+    visits: AtomicU64,
     pub started_ns: AtomicU64,
     heartbeat_ns: AtomicU64,
     pub cpu_ns: AtomicU64,
@@ -91,6 +95,7 @@ impl<'a> Cell<'a> {
         process.role.store(role as u32, Relaxed);
         process.state.store(State::Starting as u32, Relaxed);
         process.busy.store(0, Relaxed);
+        process.watching.store(0, Relaxed);
         process.started_ns.store(monotonic_ns(), Relaxed);
         process.cpu_ns.store(0, Relaxed);
         self.slots.iter().for_each(Slot::begin);
@@ -110,9 +115,14 @@ impl<'a> Cell<'a> {
 
     /// Says what the worker is doing; rings the supervisor's bell if that is news.
     pub fn set_state(&self, state: State) {
-        if self.process.state.swap(state as u32, Relaxed) != state as u32
-            && let Some(bell) = self.bell
-        {
+        if self.process.state.swap(state as u32, Relaxed) != state as u32 {
+            self.ring();
+        }
+    }
+
+    /// Wakes the supervisor.
+    pub fn ring(&self) {
+        if let Some(bell) = self.bell {
             // A full counter rings, too: nothing can be lost.
             let _ = nix::unistd::write(bell, &1u64.to_ne_bytes());
         }
@@ -122,6 +132,23 @@ impl<'a> Cell<'a> {
     pub fn engage(&self) -> Engaged<'a> {
         self.process.busy.fetch_add(1, Relaxed);
         Engaged(&self.process.busy)
+    }
+
+    /// A connection wants pictures, until the guard's drop.
+    pub fn watch(&self) -> Watching<'a> {
+        self.process.watching.fetch_add(1, Relaxed);
+        self.process.visits.fetch_add(1, Relaxed);
+        Watching(&self.process.watching)
+    }
+
+    /// Connections that want pictures now.
+    pub fn watching(&self) -> u32 {
+        self.process.watching.load(Relaxed)
+    }
+
+    /// Connections that ever wanted pictures: who comes and goes unseen still shows here.
+    pub fn visits(&self) -> u64 {
+        self.process.visits.load(Relaxed)
     }
 
     /// Shows life; every worker does at least once a second, whatever it waits for. Notes the CPU
@@ -187,6 +214,7 @@ impl<'a> Cell<'a> {
         process.pid.store(0, Relaxed);
         process.state.store(State::Starting as u32, Relaxed);
         process.busy.store(0, Relaxed);
+        process.watching.store(0, Relaxed);
         for slot in self.slots {
             match self.role() {
                 Some(Role::Sender) => slot.set_viewer(None),
@@ -201,6 +229,16 @@ impl<'a> Cell<'a> {
 pub struct Engaged<'a>(&'a AtomicU32);
 
 impl Drop for Engaged<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A connection that wants pictures.
+#[derive(Debug)]
+pub struct Watching<'a>(&'a AtomicU32);
+
+impl Drop for Watching<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }

@@ -4,6 +4,7 @@
 //! - [`Board`], [`Cell`], [`Slot`], [`Seat`]: shared pages on which each worker says how it does,
 //!   and how each of its viewers
 //! - [`status`]: the board and the ring read together, as `seqcast status` and the page show them
+//! - [`channel`], [`message`], [`control`]: what workers and the supervisor say to each other
 //! - [`signals`], [`title`], [`log`], [`exit`]: the habits of a well-behaved worker
 //!
 //! What does not belong here: frames (`shm-ring`), sources (`capture`), protocols (`sender`), and
@@ -11,12 +12,16 @@
 
 mod board;
 mod cell;
+pub mod channel;
 mod clock;
+pub mod control;
 mod error;
 pub mod exit;
+mod fault;
 mod instance;
 mod layout;
 pub mod log;
+pub mod message;
 pub mod signals;
 mod slot;
 pub mod status;
@@ -24,8 +29,10 @@ mod sys;
 pub mod title;
 
 pub use board::{Board, CAPTURE_CELL, Seat};
-pub use cell::{Cell, Engaged, Role, State};
+pub use cell::{Cell, Engaged, Role, State, Watching};
+pub use channel::Channel;
 pub use error::Error;
+pub use fault::Fault;
 pub use instance::{Instance, InstanceLock};
 pub use shm_ring::clock::{monotonic_ns, unix_ns};
 pub use slot::{DropCause, SkipCause, Slot, SourceInfo, Viewer};

@@ -23,24 +23,33 @@ pub(crate) const CAUSES: usize = 8;
 pub enum DropCause {
     /// No whole JPEG.
     Corrupt = 0,
-    /// Lost in the driver: a gap in its sequence numbers.
+    /// Lost before it came here, in the driver or another seqcast: a gap in the numbers.
     Driver = 1,
     /// Marked as damaged by the driver (`V4L2_BUF_FLAG_ERROR`).
     Flagged = 2,
     /// Due while the source was still at an earlier one.
     Late = 3,
-    /// Over a quarter of the ring.
+    /// Over a quarter of the ring, or more than the driver's buffer has room for.
     TooLarge = 4,
+    /// Cut short.
+    Truncated = 5,
+    /// A buffer without a byte.
+    Empty = 6,
+    /// The same picture as the one before it (`--drop-same`).
+    Same = 7,
 }
 
 impl DropCause {
     /// All, in the order of their counters.
-    pub const ALL: [DropCause; 5] = [
+    pub const ALL: [DropCause; 8] = [
         DropCause::Corrupt,
         DropCause::Driver,
         DropCause::Flagged,
         DropCause::Late,
         DropCause::TooLarge,
+        DropCause::Truncated,
+        DropCause::Empty,
+        DropCause::Same,
     ];
 
     /// The name in status and logs.
@@ -51,6 +60,9 @@ impl DropCause {
             DropCause::Flagged => "flagged",
             DropCause::Late => "late",
             DropCause::TooLarge => "too-large",
+            DropCause::Truncated => "truncated",
+            DropCause::Empty => "empty",
+            DropCause::Same => "same",
         }
     }
 }
@@ -102,7 +114,7 @@ pub struct Viewer {
 /// What a source was granted, as its capture process says it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SourceInfo {
-    /// `test`, `file`, `directory`, `stdin` or `camera`.
+    /// `test`, `file`, `directory`, `stdin`, `http` or `camera`.
     pub kind: String,
     /// A path, a card's name; its end is cut where it does not fit into the cell.
     pub detail: String,
@@ -123,6 +135,8 @@ const ABOUT: usize = 640;
 #[repr(C, align(64))]
 pub struct Slot {
     pub(crate) lag: AtomicU64,
+    /// From capture to the viewer's socket, smoothed, nanoseconds; 0 before the first frame.
+    pub(crate) latency_ns: AtomicU64,
     pub(crate) now: Counters,
     /// `now` as it was when the present viewer came.
     pub(crate) mark: Counters,
@@ -208,6 +222,16 @@ impl Slot {
         self.lag.store(frames, Relaxed);
     }
 
+    /// How long after its capture the last byte of a frame was given to the viewer's socket. A sixteenth of
+    /// each goes into the mean.
+    pub fn add_latency(&self, ns: u64) {
+        let mean = match self.latency_ns.load(Relaxed) {
+            0 => ns,
+            mean => mean - mean / 16 + ns / 16,
+        };
+        self.latency_ns.store(mean, Relaxed);
+    }
+
     /// Frames over all that were counted here.
     pub fn frames(&self) -> u64 {
         self.now.frames.load(Relaxed)
@@ -229,6 +253,7 @@ impl Slot {
             mark.store(now.load(Relaxed), Relaxed);
         }
         self.lag.store(0, Relaxed);
+        self.latency_ns.store(0, Relaxed);
     }
 
     fn about<T: for<'de> Deserialize<'de>>(&self) -> Option<T> {
@@ -241,6 +266,19 @@ impl Slot {
 mod tests {
     use super::*;
     use crate::{Board, CAPTURE_CELL, Instance};
+
+    #[test]
+    fn latency_is_a_mean_and_the_next_viewers_begins_anew() {
+        let name = format!("test-latency-{}", std::process::id());
+        let board = Board::create(&Instance::new(&name).unwrap(), 1, 1, 1).unwrap();
+        let slot = board.cell(1).slot();
+        slot.add_latency(1600);
+        assert_eq!(slot.latency_ns.load(Relaxed), 1600);
+        slot.add_latency(3200);
+        assert_eq!(slot.latency_ns.load(Relaxed), 1700);
+        slot.set_viewer(None);
+        assert_eq!(slot.latency_ns.load(Relaxed), 0);
+    }
 
     #[test]
     fn a_source_of_any_length_is_still_readable() {

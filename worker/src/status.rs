@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde::Serialize;
 use shm_ring::{Reader, Signal, SignalState};
 
+use crate::fault::Fault;
 use crate::slot::{Counters, DropCause, SkipCause, Slot, Viewer};
 use crate::{Board, CAPTURE_CELL, Cell, Instance, Role, State, monotonic_ns, unix_ns};
 
@@ -47,9 +48,15 @@ pub struct Source {
     pub fps_set: f64,
     /// Over the last second or so of frames; 0 where none came for 2.5 s.
     pub fps_measured: f64,
-    /// `starting`, `live`, `no-signal` or `ended`.
+    /// `starting`, `live`, `no-signal`, `ended` or `resting`.
     pub state: &'static str,
+    /// What is wrong, as viewers see it (`NO CAMERA`, `CAMERA BUSY (pid 71)`); null while nothing is.
+    pub fault: Option<String>,
     pub reason: String,
+    /// How long the state, with that title of its reason, has lasted; 0 before the first.
+    pub since_s: f64,
+    /// What was to be set when the source was opened and could not be; null where all could.
+    pub controls_refused: Option<String>,
     pub dropped: BTreeMap<&'static str, u64>,
 }
 
@@ -97,6 +104,8 @@ pub struct Worker {
     pub skipped: u64,
     pub skip_causes: BTreeMap<&'static str, u64>,
     pub lag: u64,
+    /// From the capture of a frame to the viewer's socket, a mean of the last 16 or so; null before the first.
+    pub latency_ms: Option<f64>,
     pub stalled_s: f64,
     pub torn: u64,
     pub cpu_s: f64,
@@ -130,7 +139,7 @@ pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool
     let newest = ring.frame(ring.bounds().head).ok();
     Status {
         name: instance.name().into(),
-        source: source(&board.cell(CAPTURE_CELL), ring),
+        source: source(board, ring),
         ring: Ring {
             bytes: ring.arena(),
             oldest: ring.bounds().oldest,
@@ -165,13 +174,15 @@ pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool
     }
 }
 
-fn source(capture: &Cell<'_>, ring: &Reader) -> Source {
+fn source(board: &Board, ring: &Reader) -> Source {
+    let capture = board.cell(CAPTURE_CELL);
     let granted = capture.slot().source().unwrap_or_default();
     let signal = signal(ring);
     let dropped = DropCause::ALL.iter().filter_map(|&cause| {
         let count = capture.slot().now.causes[cause as usize].load(Relaxed);
         (count > 0).then(|| (cause.name(), count))
     });
+    let (fault, why) = Fault::of(&signal.reason);
     Source {
         kind: granted.kind,
         detail: granted.detail,
@@ -181,7 +192,13 @@ fn source(capture: &Cell<'_>, ring: &Reader) -> Source {
         fps_set: granted.fps,
         fps_measured: fps_measured(ring),
         state: signal.signal.name(),
-        reason: signal.reason,
+        fault: (signal.signal == Signal::NoSignal).then(|| fault.to_string()),
+        reason: why.to_owned(),
+        since_s: match signal.since_ns {
+            0 => 0.0,
+            since_ns => seconds(unix_ns().saturating_sub(since_ns)),
+        },
+        controls_refused: Some(board.controls_refused()).filter(|why| !why.is_empty()),
         dropped: dropped.collect(),
     }
 }
@@ -269,6 +286,9 @@ fn worker(
         skipped: total(skip_causes.values().copied()),
         skip_causes,
         lag: slot.lag.load(Relaxed),
+        latency_ms: Some(slot.latency_ns.load(Relaxed))
+            .filter(|&ns| ns > 0)
+            .map(|ns| (ns / 10_000) as f64 / 100.0),
         stalled_s: seconds(since(&|c| c.stalled_ns.load(Relaxed))),
         torn: since(&|c| c.torn.load(Relaxed)),
         cpu_s: seconds(cell.process.cpu_ns.load(Relaxed)),
@@ -334,4 +354,21 @@ fn pss_bytes(pid: u32) -> Option<u64> {
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn before_the_first_signal_there_is_no_since() {
+        let instance = Instance::new(&format!("test-status-{}", std::process::id())).unwrap();
+        let board = Board::create(&instance, 1, 1, 1).unwrap();
+        let ring = shm_ring::Ring::create(&instance.ring(), 1 << 20).unwrap();
+        let source = || collect(&instance, &board, &ring.reader().unwrap(), false).source;
+        assert_eq!((source().state, source().since_s), ("starting", 0.0));
+        ring.set_signal(Signal::NoSignal, "");
+        assert_eq!(source().state, "no-signal");
+        assert!(source().since_s < 60.0);
+    }
 }

@@ -8,13 +8,9 @@ use std::path::{Path, PathBuf};
 
 use v4l::Device;
 use v4l::capability::Flags;
-use v4l::video::Capture;
 
-use super::{fault, sys};
-
-/// What is served, best first, by fourcc (linux/videodev2.h, V4L2_PIX_FMT_*): MJPG and JPEG go
-/// out as they come, YUYV is encoded here.
-pub(super) const SERVED: [[u8; 4]; 3] = [*b"MJPG", *b"JPEG", *b"YUYV"];
+use super::{fault, offers, sys};
+use crate::formats::Served;
 
 /// V4L2_CAP_IO_MC (linux/videodev2.h), which `v4l` does not know: the node is one end of a
 /// pipeline that somebody has to set up through the media controller first.
@@ -58,18 +54,9 @@ pub struct Choice {
 /// nobody who streams from it.
 #[must_use]
 pub fn survey() -> Vec<NodeReport> {
-    let Ok(entries) = std::fs::read_dir("/dev") else {
-        return Vec::new();
-    };
-    let mut numbers: Vec<u32> = entries
-        .flatten()
-        .filter_map(|entry| node_number(&entry.file_name()))
-        .collect();
-    numbers.sort_unstable();
-    numbers
+    nodes()
         .into_iter()
-        .map(|n| {
-            let path = PathBuf::from(format!("/dev/video{n}"));
+        .map(|path| {
             let said = sys::open(&path)
                 .and_then(|device| ask(&device))
                 .map_err(|e| fault::sentence(&path, "answering what it is", &e));
@@ -78,12 +65,27 @@ pub fn survey() -> Vec<NodeReport> {
         .collect()
 }
 
+/// Every /dev/videoN, in the order of their numbers.
+pub(super) fn nodes() -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir("/dev") else {
+        return Vec::new();
+    };
+    let mut numbers: Vec<u32> = entries
+        .flatten()
+        .filter_map(|entry| node_number(&entry.file_name()))
+        .collect();
+    numbers.sort_unstable();
+    let node = |n| PathBuf::from(format!("/dev/video{n}"));
+    numbers.into_iter().map(node).collect()
+}
+
 /// Takes the first node that is a camera with a format served here.
 #[must_use]
 pub fn choose(nodes: &[NodeReport]) -> Choice {
     let mut choice = Choice::default();
     for node in nodes {
-        match judge(node) {
+        let said = node.said.as_ref().map_err(Clone::clone);
+        match said.and_then(|said| served(said).and_then(|()| judge(said))) {
             Ok(()) => {
                 choice.path = Some(node.path.clone());
                 break;
@@ -94,10 +96,8 @@ pub fn choose(nodes: &[NodeReport]) -> Choice {
     choice
 }
 
-/// Whether to take the node unasked; if not, why.
-fn judge(node: &NodeReport) -> Result<(), String> {
-    let said = node.said.as_ref().map_err(Clone::clone)?;
-    served(said)?;
+/// Whether to take unasked what could be a source; if not, why.
+pub(super) fn judge(said: &Said) -> Result<(), String> {
     if said.device_caps & IO_MC != 0 {
         return Err(format!(
             "part of a camera that libcamera sets up: try {}",
@@ -110,9 +110,8 @@ fn judge(node: &NodeReport) -> Result<(), String> {
     Ok(())
 }
 
-/// The formats of the node that are served here, best first and never none; or why it cannot be
-/// used at all.
-pub(super) fn served(said: &Said) -> Result<Vec<[u8; 4]>, String> {
+/// Whether the node could be a source: a camera with a format that is served here; if not, why.
+pub(super) fn served(said: &Said) -> Result<(), String> {
     let caps = Flags::from_bits_truncate(said.device_caps);
     if caps.intersects(Flags::VIDEO_M2M | Flags::VIDEO_M2M_MPLANE) {
         return Err("a codec or converter (memory to memory), not a camera".to_owned());
@@ -123,14 +122,11 @@ pub(super) fn served(said: &Said) -> Result<Vec<[u8; 4]>, String> {
     if !caps.contains(Flags::STREAMING) {
         return Err("cannot stream, only be read".to_owned());
     }
-    let formats: Vec<_> = SERVED
-        .into_iter()
-        .filter(|format| said.formats.contains(format))
-        .collect();
-    if formats.is_empty() {
+    let is_served = |&fourcc| Served::from_fourcc(fourcc).is_some();
+    if !said.formats.iter().any(is_served) {
         return Err(no_format(&said.formats));
     }
-    Ok(formats)
+    Ok(())
 }
 
 fn no_capture(caps: Flags) -> &'static str {
@@ -156,14 +152,14 @@ fn no_format(offered: &[[u8; 4]]) -> String {
         ""
     };
     format!(
-        "offers neither MJPG nor JPEG nor YUYV, only {}{more}",
+        "offers no format that is served, only {}{more}",
         names.join(", ")
     )
 }
 
-/// A fourcc as text: a driver may name any four bytes.
+/// A fourcc as text.
 pub(super) fn name(fourcc: &[u8; 4]) -> String {
-    String::from_utf8_lossy(fourcc).trim_end().to_owned()
+    text(fourcc)
 }
 
 /// Asks an open node what it is.
@@ -176,19 +172,18 @@ pub(super) fn ask(device: &Device) -> io::Result<Said> {
         card: text(&capability.card),
         bus: text(&capability.bus_info),
         device_caps: capability.device_caps,
-        has_input: sys::has_input(device),
-        formats: device
-            .enum_formats()?
-            .iter()
-            .map(|f| f.fourcc.repr)
-            .collect(),
+        has_input: sys::input(device, 0).is_ok(),
+        formats: offers::fourccs(device),
     })
 }
 
-/// A C string in a field of fixed size, whatever its bytes.
-fn text(field: &[u8]) -> String {
+/// A C string in a field of fixed size, whatever its bytes, which any USB device may choose: it goes into
+/// logs, onto terminals and pages.
+pub(super) fn text(field: &[u8]) -> String {
     let end = field.iter().position(|&b| b == 0).unwrap_or(field.len());
-    String::from_utf8_lossy(&field[..end]).trim().to_owned()
+    let mut text = String::from_utf8_lossy(&field[..end]).into_owned();
+    text.retain(|c| !c.is_control());
+    text.trim().to_owned()
 }
 
 /// N of `videoN`; nothing for other names, which are not nodes of the kernel.
@@ -259,7 +254,7 @@ mod tests {
             node(4, Flags::VIDEO_OUTPUT | streaming, &[]),
             node(5, Flags::VIDEO_CAPTURE_MPLANE | streaming, &[b"YUYV"]),
             node(6, Flags::VIDEO_CAPTURE | Flags::READ_WRITE, &[b"YUYV"]),
-            node(7, Flags::VIDEO_CAPTURE | streaming, &[b"RGB3", b"Y16 "]),
+            node(7, Flags::VIDEO_CAPTURE | streaming, &[b"H264", b"Y16 "]),
             node(8, Flags::VIDEO_CAPTURE | streaming, &[]),
             NodeReport {
                 path: PathBuf::from("/dev/video9"),
@@ -277,7 +272,7 @@ mod tests {
             "takes pictures",
             "several planes",
             "cannot stream",
-            "only RGB3, Y16",
+            "only H264, Y16",
             "offers no format",
             "no rights",
         ];
@@ -290,13 +285,15 @@ mod tests {
     }
 
     #[test]
-    fn any_format_served_will_do_and_mjpg_comes_first() {
+    fn any_format_served_will_do() {
         let caps = Flags::VIDEO_CAPTURE | Flags::STREAMING;
-        for format in [b"YUYV", b"MJPG", b"JPEG"] {
-            assert!(choose(&[node(0, caps, &[b"NV12", format])]).path.is_some());
+        for format in Served::all() {
+            assert!(
+                choose(&[node(0, caps, &[b"H264", &format.fourcc()])])
+                    .path
+                    .is_some()
+            );
         }
-        let said = camera(0).said.expect("said");
-        assert_eq!(served(&said).expect("served"), [*b"MJPG", *b"YUYV"]);
     }
 
     #[test]
@@ -341,6 +338,9 @@ mod tests {
         assert_eq!(text(b"HD Webcam\0\0\xff"), "HD Webcam");
         assert_eq!(text(b"\xe6\x91\x84\xe5\x83"), "摄\u{fffd}");
         assert_eq!(text(b" full "), "full");
+        assert_eq!(text(b"\x1b[2JCam\r\n\xc2\x9b1m\0"), "[2JCam1m");
+        assert_eq!(name(b"Y16 "), "Y16");
+        assert_eq!(name(b"A\x1b\x07B"), "AB");
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //!
 //! Not here: sockets, deadlines, frames.
 
+pub mod controls;
 pub mod multipart;
+mod origin;
 pub mod page;
 pub mod reply;
 pub mod request;

@@ -57,13 +57,14 @@ pub fn header(part: &Part, out: &mut Vec<u8>) {
         part.len,
         Stamp(part.captured_ns),
     );
-    if let Some(FrameNumber { id, skipped }) = part.frame {
-        let _ = write!(
+    let _ = match part.frame {
+        Some(FrameNumber { id, skipped }) => write!(
             out,
-            "X-Seqcast-Frame: {id}\r\nX-Seqcast-Skipped: {skipped}\r\n"
-        );
-    }
-    out.extend_from_slice(b"\r\n");
+            "X-Seqcast-Frame: {id}\r\nX-Seqcast-Skipped: {skipped}\r\n\r\n"
+        ),
+        // For another seqcast, whose viewers are to be told and not shown a picture of it.
+        None => write!(out, "X-Seqcast-Signal: none\r\n\r\n"),
+    };
 }
 
 #[cfg(test)]
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_placeholder_has_no_id() {
+    fn a_placeholder_has_no_id_and_says_what_it_is() {
         let mut out = Vec::new();
         header(
             &Part {
@@ -99,7 +100,11 @@ mod tests {
             &mut out,
         );
         let text = String::from_utf8(out).unwrap();
-        assert!(text.contains("X-Timestamp: 0.000000\r\n") && !text.contains("Seqcast"));
+        assert!(text.contains("X-Timestamp: 0.000000\r\n") && !text.contains("Seqcast-Frame"));
+        assert!(
+            text.ends_with("\r\nX-Seqcast-Signal: none\r\n\r\n"),
+            "{text}"
+        );
     }
 
     #[test]

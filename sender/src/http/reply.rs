@@ -13,10 +13,16 @@ use super::request::Reject;
 pub enum Code {
     Ok = 200,
     BadRequest = 400,
+    Forbidden = 403,
     NotFound = 404,
     MethodNotAllowed = 405,
     RequestTimeout = 408,
+    Conflict = 409,
+    LengthRequired = 411,
+    ContentTooLarge = 413,
+    UnsupportedMedia = 415,
     Misdirected = 421,
+    Unprocessable = 422,
     HeadTooLarge = 431,
     InternalError = 500,
     Unavailable = 503,
@@ -27,10 +33,16 @@ impl Code {
         match self {
             Code::Ok => "OK",
             Code::BadRequest => "Bad Request",
+            Code::Forbidden => "Forbidden",
             Code::NotFound => "Not Found",
             Code::MethodNotAllowed => "Method Not Allowed",
             Code::RequestTimeout => "Request Timeout",
+            Code::Conflict => "Conflict",
+            Code::LengthRequired => "Length Required",
+            Code::ContentTooLarge => "Content Too Large",
+            Code::UnsupportedMedia => "Unsupported Media Type",
             Code::Misdirected => "Misdirected Request",
+            Code::Unprocessable => "Unprocessable Content",
             Code::HeadTooLarge => "Request Header Fields Too Large",
             Code::InternalError => "Internal Server Error",
             Code::Unavailable => "Service Unavailable",
@@ -40,7 +52,6 @@ impl Code {
     /// Headers that belong to the code itself.
     fn headers(self) -> &'static str {
         match self {
-            Code::MethodNotAllowed => "Allow: GET, HEAD\r\n",
             Code::Unavailable => "Retry-After: 5\r\n",
             _ => "",
         }
@@ -119,7 +130,10 @@ impl Reply {
 
 impl From<Reject> for Reply {
     fn from(reject: Reject) -> Self {
-        Reply::error(reject.code, reject.why)
+        Reply {
+            headers: reject.headers.into(),
+            ..Reply::error(reject.code, reject.why)
+        }
     }
 }
 
@@ -156,7 +170,6 @@ mod tests {
     #[test]
     fn codes_bring_their_headers() {
         let text = |code| String::from_utf8(Reply::error(code, "No.").into_bytes(true)).unwrap();
-        assert!(text(Code::MethodNotAllowed).contains("\r\nAllow: GET, HEAD\r\n"));
         assert!(text(Code::Unavailable).contains("\r\nRetry-After: 5\r\n"));
         let head_only = text(Code::NotFound);
         assert!(head_only.contains("\r\nContent-Length: 4\r\n") && head_only.ends_with("\r\n\r\n"));

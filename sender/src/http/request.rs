@@ -1,23 +1,31 @@
-//! A request's head, read from whatever bytes have come so far (RFC 9112).
+//! A request, read from whatever bytes have come so far (RFC 9112).
 //!
-//! Only what a viewer needs: GET and HEAD, whose bodies are ignored. What the target means is
+//! Only what a viewer needs: GET and HEAD, whose bodies are ignored, and POST with a short body of a
+//! length that was said before, to where something takes one. What the target means is
 //! [`route`](super::route)'s to say; how long to wait for the rest is the connection's.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::origin;
 use super::reply::Code;
+use super::route::takes_post;
 
 /// The most bytes of a request's head; what is longer is answered 431.
 pub const MAX_HEAD: usize = 8 * 1024;
 /// The most header lines; more are answered 431.
 pub const MAX_HEADERS: usize = 64;
 
+/// The most bytes of a POST's body; more are answered 413.
+pub const MAX_BODY: usize = 4 * 1024;
+/// The most bytes of a request: at so many there is a verdict.
+pub const MAX_REQUEST: usize = MAX_HEAD + MAX_BODY;
+
 /// What the bytes so far amount to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parsed {
-    /// No verdict yet: read on, up to [`MAX_HEAD`] bytes.
+    /// No verdict yet: read on, up to [`MAX_REQUEST`] bytes.
     NeedMore,
-    /// A whole head that is in order.
+    /// A whole request that is in order.
     Request(Request),
     /// To be answered with an error, and the connection closed.
     Reject(Reject),
@@ -32,6 +40,21 @@ pub struct Request {
     pub path: String,
     /// What follows the question mark, still percent-encoded; empty without one.
     pub query: String,
+    /// Of a POST what it brings; none: GET or HEAD.
+    pub post: Option<Post>,
+}
+
+/// What a POST brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Post {
+    /// Its body's media type, in lower case and without parameters; empty where none is said.
+    pub content_type: String,
+    /// A browser says that a page of another origin sent it.
+    pub is_foreign: bool,
+    /// It came through a proxy that says so.
+    pub is_forwarded: bool,
+    /// At most [`MAX_BODY`] bytes.
+    pub body: Vec<u8>,
 }
 
 /// Why a request is refused.
@@ -41,16 +64,23 @@ pub struct Reject {
     pub code: Code,
     /// One sentence for the person at the other end.
     pub why: &'static str,
+    /// What the code wants beside it: header lines, each with its CRLF.
+    pub headers: &'static str,
 }
 
 /// What there is of the request came too slowly.
 pub const TOO_LATE: Reject = Reject {
     code: Code::RequestTimeout,
     why: "The request did not arrive in time.",
+    headers: "",
 };
 
 const fn reject(code: Code, why: &'static str) -> Parsed {
-    Parsed::Reject(Reject { code, why })
+    Parsed::Reject(Reject {
+        code,
+        why,
+        headers: "",
+    })
 }
 
 /// Judges the bytes of a connection from its first one on. Pure: the same bytes, the same answer,
@@ -61,7 +91,7 @@ pub fn parse(bytes: &[u8], loopback_only: bool) -> Parsed {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Request::new(&mut headers);
     match head.parse(within) {
-        Ok(httparse::Status::Complete(_)) => judge(&head, loopback_only),
+        Ok(httparse::Status::Complete(len)) => judge(&head, &bytes[len..], loopback_only),
         Ok(httparse::Status::Partial) if bytes.len() < MAX_HEAD => Parsed::NeedMore,
         Ok(httparse::Status::Partial) => {
             reject(Code::HeadTooLarge, "The request's head is over 8 KiB.")
@@ -74,19 +104,29 @@ pub fn parse(bytes: &[u8], loopback_only: bool) -> Parsed {
     }
 }
 
-fn judge(head: &httparse::Request<'_, '_>, loopback_only: bool) -> Parsed {
+fn judge(head: &httparse::Request<'_, '_>, rest: &[u8], loopback_only: bool) -> Parsed {
     let (Some(method), Some(target), Some(version)) = (head.method, head.path, head.version) else {
         return reject(Code::BadRequest, "This is not an HTTP/1 request.");
     };
-    if !matches!(method, "GET" | "HEAD") {
-        return reject(Code::MethodNotAllowed, "Only GET and HEAD are served here.");
+    let path = split_target(target).map(|(_, rest)| split_query(rest).0);
+    let takes_post = path.is_some_and(takes_post);
+    let is_post = method == "POST" && takes_post;
+    if !is_post && !matches!(method, "GET" | "HEAD") {
+        let (why, headers) = match takes_post {
+            true => (
+                "Only GET, HEAD and POST are served here.",
+                "Allow: GET, HEAD, POST\r\n",
+            ),
+            false => ("Only GET and HEAD are served here.", "Allow: GET, HEAD\r\n"),
+        };
+        return Parsed::Reject(Reject {
+            code: Code::MethodNotAllowed,
+            why,
+            headers,
+        });
     }
 
-    let mut hosts = head
-        .headers
-        .iter()
-        .filter(|header| header.name.eq_ignore_ascii_case("host"))
-        .map(|header| header.value.trim_ascii());
+    let mut hosts = values(head.headers, "host");
     let host = hosts.next();
     if hosts.next().is_some() {
         return reject(Code::BadRequest, "The request names more than one Host.");
@@ -107,14 +147,85 @@ fn judge(head: &httparse::Request<'_, '_>, loopback_only: bool) -> Parsed {
         );
     }
 
-    let (path, query) = path_and_query
-        .split_once('?')
-        .unwrap_or((path_and_query, ""));
+    let post = match is_post {
+        true => match body(head, rest) {
+            Ok(Some(body)) => Some(Post {
+                content_type: content_type(head),
+                is_foreign: origin::is_foreign(head.headers, host),
+                is_forwarded: origin::is_forwarded(head.headers),
+                body: body.to_owned(),
+            }),
+            Ok(None) => return Parsed::NeedMore,
+            Err(why) => return Parsed::Reject(why),
+        },
+        false => None,
+    };
+    let (path, query) = split_query(path_and_query);
     Parsed::Request(Request {
         head_only: method == "HEAD",
         path: if path.is_empty() { "/" } else { path }.to_owned(),
         query: query.to_owned(),
+        post,
     })
+}
+
+/// The values of all header lines of that name, given in lower case.
+pub(super) fn values<'a>(
+    headers: &'a [httparse::Header<'_>],
+    name: &'a str,
+) -> impl Iterator<Item = &'a [u8]> {
+    let of_name = move |header: &&httparse::Header<'_>| header.name.eq_ignore_ascii_case(name);
+    let lines = headers.iter().filter(of_name);
+    lines.map(|header| header.value.trim_ascii())
+}
+
+/// A POST's body, of the one length that was said (RFC 9112 section 6): whatever could be read in
+/// two ways is refused. None: not all of it is there yet.
+fn body<'a>(head: &httparse::Request<'_, '_>, rest: &'a [u8]) -> Result<Option<&'a [u8]>, Reject> {
+    let reject = |code, why| {
+        Err(Reject {
+            code,
+            why,
+            headers: "",
+        })
+    };
+    if values(head.headers, "transfer-encoding").next().is_some() {
+        return reject(
+            Code::BadRequest,
+            "A body is taken with Content-Length alone.",
+        );
+    }
+    let mut lengths = values(head.headers, "content-length");
+    let Some(length) = lengths.next() else {
+        return reject(
+            Code::LengthRequired,
+            "The body's Content-Length is missing.",
+        );
+    };
+    let is_number = !length.is_empty() && length.iter().all(u8::is_ascii_digit);
+    if !is_number || lengths.next().is_some() {
+        return reject(Code::BadRequest, "The Content-Length is not one number.");
+    }
+    let length = std::str::from_utf8(length)
+        .ok()
+        .and_then(|n| n.parse().ok());
+    // What does not fit into a number is too much, too.
+    match length.filter(|&length| length <= MAX_BODY) {
+        Some(length) => Ok(rest.get(..length)),
+        None => reject(Code::ContentTooLarge, "The body is over 4 KiB."),
+    }
+}
+
+fn content_type(head: &httparse::Request<'_, '_>) -> String {
+    let value = values(head.headers, "content-type").next().unwrap_or(b"");
+    let value = String::from_utf8_lossy(value).to_ascii_lowercase();
+    value.split(';').next().unwrap_or("").trim().to_owned()
+}
+
+fn split_query(path_and_query: &str) -> (&str, &str) {
+    path_and_query
+        .split_once('?')
+        .unwrap_or((path_and_query, ""))
 }
 
 /// Splits origin-form (`/path?query`) and absolute-form (`http://host/path?query`) targets into
@@ -164,159 +275,4 @@ fn is_local(host: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn code(bytes: &[u8]) -> Option<Code> {
-        match parse(bytes, true) {
-            Parsed::Reject(reject) => Some(reject.code),
-            _ => None,
-        }
-    }
-
-    fn request(bytes: &[u8]) -> Request {
-        match parse(bytes, true) {
-            Parsed::Request(request) => request,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn what_viewers_send() {
-        let got =
-            request(b"GET /?action=stream&1732270000 HTTP/1.1\r\nHost: localhost:8080\r\n\r\n");
-        assert_eq!(
-            (got.path.as_str(), got.query.as_str()),
-            ("/", "action=stream&1732270000")
-        );
-        assert!(!got.head_only);
-        assert!(request(b"HEAD /stream HTTP/1.0\r\n\r\n").head_only);
-        let got = request(
-            b"GET http://127.0.0.1:8080/stream?key=a HTTP/1.1\r\nHost: x.localhost\r\n\r\n",
-        );
-        assert_eq!(
-            (got.path.as_str(), got.query.as_str()),
-            ("/stream", "key=a")
-        );
-        assert_eq!(request(b"GET http://[::1] HTTP/1.0\r\n\r\n").path, "/");
-        assert_eq!(request(b"GET / HTTP/1.1\nHost: [::1]:80\n\n").path, "/");
-    }
-
-    #[test]
-    fn refusals() {
-        assert_eq!(
-            code(b"\x16\x03\x01\x02\x00\x01\x00"),
-            Some(Code::BadRequest)
-        );
-        assert_eq!(code(b"GET / HTTP/2.0\r\n\r\n"), Some(Code::BadRequest));
-        assert_eq!(code(b"GET stream HTTP/1.0\r\n\r\n"), Some(Code::BadRequest));
-        assert_eq!(code(b"GET * HTTP/1.0\r\n\r\n"), Some(Code::BadRequest));
-        assert_eq!(
-            code(b"GET https://127.0.0.1/ HTTP/1.0\r\n\r\n"),
-            Some(Code::BadRequest)
-        );
-        assert_eq!(code(b"GET / HTTP/1.1\r\n\r\n"), Some(Code::BadRequest));
-        assert_eq!(
-            code(b"GET / HTTP/1.1\r\nHost: localhost\r\nhost: localhost\r\n\r\n"),
-            Some(Code::BadRequest)
-        );
-        assert_eq!(
-            code(b"POST /stream HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-            Some(Code::MethodNotAllowed)
-        );
-        let many = format!(
-            "GET / HTTP/1.0\r\n{}\r\n",
-            "a: b\r\n".repeat(MAX_HEADERS + 1)
-        );
-        assert_eq!(code(many.as_bytes()), Some(Code::HeadTooLarge));
-        let most = format!("GET / HTTP/1.0\r\n{}\r\n", "a: b\r\n".repeat(MAX_HEADERS));
-        assert_eq!(code(most.as_bytes()), None);
-    }
-
-    #[test]
-    fn a_head_that_never_ends() {
-        let mut bytes = b"GET / HTTP/1.0\r\nX: ".to_vec();
-        bytes.resize(MAX_HEAD - 1, b'x');
-        assert_eq!(parse(&bytes, true), Parsed::NeedMore);
-        bytes.push(b'x');
-        assert_eq!(code(&bytes), Some(Code::HeadTooLarge));
-        bytes.extend_from_slice(b"\r\n\r\n");
-        assert_eq!(code(&bytes), Some(Code::HeadTooLarge));
-    }
-
-    #[test]
-    fn dns_rebinding_is_refused_on_loopback_only() {
-        for host in [
-            "evil.example",
-            "evil.example:8080",
-            "localhost.evil.example",
-            "127.0.0.1.nip.io",
-            "[::1",
-            "[x]",
-            "127.0.0.1:80x",
-            "localhost:80:80",
-            "",
-            "::1",
-            "notlocalhost",
-            "\u{e9}",
-        ] {
-            let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
-            assert_eq!(code(head.as_bytes()), Some(Code::Misdirected), "{host:?}");
-            assert!(
-                matches!(parse(head.as_bytes(), false), Parsed::Request(_)),
-                "{host:?}"
-            );
-        }
-        for host in [
-            "localhost",
-            "LocalHost:1",
-            "localhost.",
-            "a.b.localhost",
-            "127.0.0.1:8080",
-            "192.168.1.7",
-            "[::1]",
-            "[fe80::1]:80",
-        ] {
-            let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
-            assert!(
-                matches!(parse(head.as_bytes(), true), Parsed::Request(_)),
-                "{host:?}"
-            );
-        }
-        let absolute = b"GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        assert_eq!(code(absolute), Some(Code::Misdirected));
-    }
-
-    proptest! {
-        /// Whatever comes, in whatever pieces: no panic, and a verdict once given stands.
-        #[test]
-        fn verdicts_stand(bytes in hostile(), loopback in any::<bool>()) {
-            let mut verdict = None;
-            for end in 0..=bytes.len() {
-                match (&verdict, parse(&bytes[..end], loopback)) {
-                    (None, Parsed::NeedMore) => prop_assert!(end < MAX_HEAD),
-                    (None, given) => verdict = Some(given),
-                    (Some(given), now) => prop_assert_eq!(given, &now),
-                }
-            }
-        }
-    }
-
-    fn hostile() -> impl Strategy<Value = Vec<u8>> {
-        let token = prop_oneof![
-            Just(b"GET ".to_vec()),
-            Just(b"HEAD ".to_vec()),
-            Just(b"/stream?key=%41".to_vec()),
-            Just(b" HTTP/1.1\r\n".to_vec()),
-            Just(b" HTTP/1.0\r\n".to_vec()),
-            Just(b"Host: localhost\r\n".to_vec()),
-            Just(b"Host: evil.example\r\n".to_vec()),
-            Just(b"\r\n".to_vec()),
-            Just(b"\n".to_vec()),
-            prop::collection::vec(any::<u8>(), 0..20),
-        ];
-        prop::collection::vec(token, 0..12).prop_map(|tokens| tokens.concat())
-    }
-}
+mod tests;

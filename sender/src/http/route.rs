@@ -17,6 +17,8 @@ pub enum Route {
     Snapshot,
     /// The status as JSON.
     Status,
+    /// The source's controls, to look at or to set.
+    Controls,
     /// The page for people.
     Page,
     /// Nothing that is here.
@@ -36,8 +38,14 @@ pub fn route(path: &str, query: &str) -> Route {
         "/stream" => stream(query),
         "/snapshot" => Route::Snapshot,
         "/status" => Route::Status,
+        "/controls" => Route::Controls,
         _ => Route::NotFound,
     }
+}
+
+/// Whether something is there that takes a POST.
+pub(super) fn takes_post(path: &str) -> bool {
+    route(path, "") == Route::Controls
 }
 
 fn stream(query: &str) -> Route {
@@ -67,7 +75,7 @@ fn parameter(query: &str, name: &str) -> Option<String> {
 
 /// Percent-decoding (RFC 3986 section 2.1) and `+` for a space, as HTML forms write it. What is
 /// not a valid escape stays as it is; what is not UTF-8 becomes U+FFFD.
-fn decode(text: &str) -> String {
+pub(super) fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let digit = |at: usize| {
         bytes
@@ -127,6 +135,7 @@ mod tests {
             ("/", "action=command&dest=0&id=1", Route::NotFound),
             ("/snapshot", "x", Route::Snapshot),
             ("/status", "", Route::Status),
+            ("/controls", "", Route::Controls),
             ("/favicon.ico", "", Route::NotFound),
             ("/stream/", "", Route::NotFound),
             ("/../etc/passwd", "", Route::NotFound),

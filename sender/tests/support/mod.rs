@@ -97,6 +97,8 @@ impl House {
             instance,
             model: options.model,
             loopback_only: true,
+            on_demand: false,
+            read_only: false,
             lag: options.lag,
             size: (320, 240),
             quality: 80,
@@ -106,7 +108,9 @@ impl House {
             std::thread::spawn(move || {
                 let cell = board.cell(index);
                 cell.begin(Role::Sender);
-                sender::run(config, listeners, &reader, board, cell)
+                // Nobody answers.
+                let (_supervisor, channel) = worker::channel::pair().unwrap();
+                sender::run(config, listeners, &reader, board, cell, &channel)
             });
         }
         let writer = Mutex::new(ring.writer().unwrap());
@@ -251,6 +255,7 @@ impl Client {
         }
         assert_eq!(delimiter, "--boundarydonotcross");
         let (mut id, mut skipped, mut len, mut stamped) = (None, 0, None, false);
+        let mut filler = false;
         loop {
             let line = self.line()?;
             if line.is_empty() && len.is_none() {
@@ -268,10 +273,11 @@ impl Client {
                 "X-Timestamp" => stamped = value.parse::<f64>().unwrap() > 1e9,
                 "X-Seqcast-Frame" => id = Some(value.parse().unwrap()),
                 "X-Seqcast-Skipped" => skipped = value.parse().unwrap(),
+                "X-Seqcast-Signal" => filler = value == "none",
                 _ => panic!("{line}"),
             }
         }
-        assert!(stamped);
+        assert!(stamped && filler == id.is_none());
         let mut body = vec![0; len.expect("a length")];
         self.reader.read_exact(&mut body).ok()?;
         Some(Part { id, skipped, body })

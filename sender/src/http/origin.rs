@@ -1,0 +1,115 @@
+//! Where a request comes from, as far as it says: whether a browser sent it for a page of another
+//! origin, and whether a proxy passed it on. What no browser says of, scripts sent, which may do what
+//! their user may.
+//!
+//! Not here: what depends on it.
+
+use super::request::values;
+
+/// By `Sec-Fetch-Site` (W3C Fetch Metadata), `Origin` (RFC 6454) and `Referer` (RFC 9110 section
+/// 10.1.3), against the `Host`: each that is there must agree.
+pub(super) fn is_foreign(headers: &[httparse::Header<'_>], host: Option<&[u8]>) -> bool {
+    let mut sites = values(headers, "sec-fetch-site");
+    if !sites.all(|site| matches!(site, b"same-origin" | b"none")) {
+        return true;
+    }
+    let is_here = |url: &[u8]| match (authority(url), host) {
+        (Some(found), Some(host)) => found.eq_ignore_ascii_case(host),
+        _ => false,
+    };
+    let mut named = values(headers, "origin").chain(values(headers, "referer"));
+    !named.all(is_here)
+}
+
+/// By `Forwarded` (RFC 7239), its elder `X-Forwarded-For`, and `Via` (RFC 9110 section 7.6.3): whoever
+/// sent it to the proxy may be anywhere.
+pub(super) fn is_forwarded(headers: &[httparse::Header<'_>]) -> bool {
+    let mut names = ["forwarded", "x-forwarded-for", "via"].iter();
+    names.any(|name| values(headers, name).next().is_some())
+}
+
+/// `host:port` of an http(s) URL. A proxy may have taken the s off.
+fn authority(url: &[u8]) -> Option<&[u8]> {
+    let rest = [&b"http://"[..], b"https://"]
+        .iter()
+        .find_map(|scheme| url.strip_prefix(*scheme))?;
+    let end = rest.iter().position(|&byte| b"/?#".contains(&byte));
+    Some(&rest[..end.unwrap_or(rest.len())])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn foreign(host: Option<&str>, lines: &[(&str, &str)]) -> bool {
+        let header = |&(name, value): &(&'static str, &'static str)| httparse::Header {
+            name,
+            value: value.as_bytes(),
+        };
+        let lines: Vec<(&'static str, &'static str)> = lines
+            .iter()
+            .map(|&(name, value)| (&*name.to_owned().leak(), &*value.to_owned().leak()))
+            .collect();
+        let headers: Vec<_> = lines.iter().map(header).collect();
+        is_foreign(&headers, host.map(str::as_bytes))
+    }
+
+    #[test]
+    fn a_proxy_that_says_so() {
+        for (name, wanted) in [
+            ("X-Forwarded-For", true),
+            ("forwarded", true),
+            ("VIA", true),
+            ("X-Forwarded", false),
+        ] {
+            let value = b"";
+            assert_eq!(is_forwarded(&[httparse::Header { name, value }]), wanted);
+        }
+        assert!(!is_forwarded(&[]));
+    }
+
+    #[test]
+    fn one_that_disagrees_is_enough() {
+        let host = Some("127.0.0.1:8080");
+        for (lines, wanted) in [
+            (&[][..], false),
+            (&[("Origin", "http://127.0.0.1:8080")], false),
+            (
+                &[
+                    ("origin", "https://127.0.0.1:8080"),
+                    ("Sec-Fetch-Site", "same-origin"),
+                ],
+                false,
+            ),
+            (&[("Referer", "http://127.0.0.1:8080/page?x")], false),
+            (&[("Sec-Fetch-Site", "none")], false),
+            (&[("Sec-Fetch-Site", "same-site")], true),
+            (
+                &[
+                    ("Sec-Fetch-Site", "cross-site"),
+                    ("Origin", "http://127.0.0.1:8080"),
+                ],
+                true,
+            ),
+            (&[("Origin", "null")], true),
+            (&[("Origin", "")], true),
+            (&[("Origin", "http://127.0.0.1")], true),
+            (&[("Origin", "http://127.0.0.1:8080.evil.example")], true),
+            (&[("Origin", "http://evil.example/127.0.0.1:8080")], true),
+            (&[("Origin", "ftp://127.0.0.1:8080")], true),
+            (&[("Referer", "http://evil.example/")], true),
+            (&[("Referer", "http://user@127.0.0.1:8080/")], true),
+            (
+                &[
+                    ("Origin", "http://127.0.0.1:8080"),
+                    ("Origin", "http://evil.example"),
+                ],
+                true,
+            ),
+        ] {
+            assert_eq!(foreign(host, lines), wanted, "{lines:?}");
+        }
+        assert!(foreign(None, &[("Origin", "http://127.0.0.1")]));
+        assert!(!foreign(None, &[]));
+    }
+}

@@ -1,0 +1,238 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn code(bytes: &[u8]) -> Option<Code> {
+    match parse(bytes, true) {
+        Parsed::Reject(reject) => Some(reject.code),
+        _ => None,
+    }
+}
+
+fn request(bytes: &[u8]) -> Request {
+    match parse(bytes, true) {
+        Parsed::Request(request) => request,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_viewers_send() {
+    let got = request(b"GET /?action=stream&1732270000 HTTP/1.1\r\nHost: localhost:8080\r\n\r\n");
+    assert_eq!(
+        (got.path.as_str(), got.query.as_str()),
+        ("/", "action=stream&1732270000")
+    );
+    assert!(!got.head_only);
+    assert!(request(b"HEAD /stream HTTP/1.0\r\n\r\n").head_only);
+    let got =
+        request(b"GET http://127.0.0.1:8080/stream?key=a HTTP/1.1\r\nHost: x.localhost\r\n\r\n");
+    assert_eq!(
+        (got.path.as_str(), got.query.as_str()),
+        ("/stream", "key=a")
+    );
+    assert_eq!(request(b"GET http://[::1] HTTP/1.0\r\n\r\n").path, "/");
+    assert_eq!(request(b"GET / HTTP/1.1\nHost: [::1]:80\n\n").path, "/");
+}
+
+#[test]
+fn refusals() {
+    assert_eq!(
+        code(b"\x16\x03\x01\x02\x00\x01\x00"),
+        Some(Code::BadRequest)
+    );
+    assert_eq!(code(b"GET / HTTP/2.0\r\n\r\n"), Some(Code::BadRequest));
+    assert_eq!(code(b"GET stream HTTP/1.0\r\n\r\n"), Some(Code::BadRequest));
+    assert_eq!(code(b"GET * HTTP/1.0\r\n\r\n"), Some(Code::BadRequest));
+    assert_eq!(
+        code(b"GET https://127.0.0.1/ HTTP/1.0\r\n\r\n"),
+        Some(Code::BadRequest)
+    );
+    assert_eq!(code(b"GET / HTTP/1.1\r\n\r\n"), Some(Code::BadRequest));
+    assert_eq!(
+        code(b"GET / HTTP/1.1\r\nHost: localhost\r\nhost: localhost\r\n\r\n"),
+        Some(Code::BadRequest)
+    );
+    assert_eq!(
+        code(b"POST /stream HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        Some(Code::MethodNotAllowed)
+    );
+    for (target, allow) in [
+        ("/controls?x", "Allow: GET, HEAD, POST\r\n"),
+        ("/stream", "Allow: GET, HEAD\r\n"),
+        ("*", "Allow: GET, HEAD\r\n"),
+    ] {
+        let bytes = format!("PUT {target} HTTP/1.0\r\n\r\n");
+        let Parsed::Reject(reject) = parse(bytes.as_bytes(), true) else {
+            panic!("{target}");
+        };
+        assert_eq!(reject.headers, allow, "{target}");
+    }
+    let many = format!(
+        "GET / HTTP/1.0\r\n{}\r\n",
+        "a: b\r\n".repeat(MAX_HEADERS + 1)
+    );
+    assert_eq!(code(many.as_bytes()), Some(Code::HeadTooLarge));
+    let most = format!("GET / HTTP/1.0\r\n{}\r\n", "a: b\r\n".repeat(MAX_HEADERS));
+    assert_eq!(code(most.as_bytes()), None);
+}
+
+fn post(head: &str, body: &str) -> Vec<u8> {
+    format!("POST /controls HTTP/1.1\r\nHost: localhost\r\n{head}\r\n{body}").into_bytes()
+}
+
+#[test]
+fn a_post_is_read_to_the_end_of_its_body_and_no_further() {
+    let head = "Content-Type: Application/JSON; charset=utf-8\r\nContent-Length: 7\r\n";
+    let whole = post(head, "{\"a\":1}GET / HTTP/1.1");
+    let end = whole.len() - "GET / HTTP/1.1".len();
+    assert_eq!(parse(&whole[..end - 1], true), Parsed::NeedMore);
+    let got = request(&whole[..end]);
+    assert_eq!(got, request(&whole));
+    let post = got.post.unwrap();
+    assert_eq!(
+        (post.content_type.as_str(), &*post.body),
+        ("application/json", &b"{\"a\":1}"[..])
+    );
+    assert!(!post.is_foreign);
+    let empty = request(&self::post("Content-Length: 0\r\n", "x"));
+    assert_eq!(empty.post.unwrap().body, b"");
+}
+
+#[test]
+fn a_body_that_can_be_read_in_two_ways_is_refused() {
+    for (head, want) in [
+        ("", Code::LengthRequired),
+        ("Transfer-Encoding: chunked\r\n", Code::BadRequest),
+        (
+            "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+            Code::BadRequest,
+        ),
+        (
+            "Content-Length: 3\r\nContent-Length: 4\r\n",
+            Code::BadRequest,
+        ),
+        (
+            "Content-Length: 3\r\ncontent-length: 3\r\n",
+            Code::BadRequest,
+        ),
+        ("Content-Length: 3, 3\r\n", Code::BadRequest),
+        ("Content-Length: +3\r\n", Code::BadRequest),
+        ("Content-Length: -3\r\n", Code::BadRequest),
+        ("Content-Length: 0x3\r\n", Code::BadRequest),
+        ("Content-Length:\r\n", Code::BadRequest),
+        ("Content-Length: 4097\r\n", Code::ContentTooLarge),
+        (
+            "Content-Length: 99999999999999999999999\r\n",
+            Code::ContentTooLarge,
+        ),
+    ] {
+        assert_eq!(code(&post(head, "a=1")), Some(want), "{head:?}");
+    }
+    let most = post("Content-Length: 4096\r\n", &"x".repeat(MAX_BODY));
+    assert_eq!(request(&most).post.unwrap().body.len(), MAX_BODY);
+}
+
+#[test]
+fn a_post_is_taken_only_where_it_means_something() {
+    for target in ["/", "/stream", "/controls/", "/status", "*"] {
+        let bytes = format!("POST {target} HTTP/1.0\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(
+            code(bytes.as_bytes()),
+            Some(Code::MethodNotAllowed),
+            "{target}"
+        );
+    }
+    let query = b"POST /controls?x HTTP/1.0\r\nContent-Length: 0\r\n\r\n";
+    assert!(request(query).post.is_some());
+    let evil = b"POST /controls HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(code(evil), Some(Code::Misdirected));
+}
+
+#[test]
+fn a_head_that_never_ends() {
+    let mut bytes = b"GET / HTTP/1.0\r\nX: ".to_vec();
+    bytes.resize(MAX_HEAD - 1, b'x');
+    assert_eq!(parse(&bytes, true), Parsed::NeedMore);
+    bytes.push(b'x');
+    assert_eq!(code(&bytes), Some(Code::HeadTooLarge));
+    bytes.extend_from_slice(b"\r\n\r\n");
+    assert_eq!(code(&bytes), Some(Code::HeadTooLarge));
+}
+
+#[test]
+fn dns_rebinding_is_refused_on_loopback_only() {
+    for host in [
+        "evil.example",
+        "evil.example:8080",
+        "localhost.evil.example",
+        "127.0.0.1.nip.io",
+        "[::1",
+        "[x]",
+        "127.0.0.1:80x",
+        "localhost:80:80",
+        "",
+        "::1",
+        "notlocalhost",
+        "\u{e9}",
+    ] {
+        let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        assert_eq!(code(head.as_bytes()), Some(Code::Misdirected), "{host:?}");
+        assert!(
+            matches!(parse(head.as_bytes(), false), Parsed::Request(_)),
+            "{host:?}"
+        );
+    }
+    for host in [
+        "localhost",
+        "LocalHost:1",
+        "localhost.",
+        "a.b.localhost",
+        "127.0.0.1:8080",
+        "192.168.1.7",
+        "[::1]",
+        "[fe80::1]:80",
+    ] {
+        let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        assert!(
+            matches!(parse(head.as_bytes(), true), Parsed::Request(_)),
+            "{host:?}"
+        );
+    }
+    let absolute = b"GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    assert_eq!(code(absolute), Some(Code::Misdirected));
+}
+
+proptest! {
+    /// Whatever comes, in whatever pieces: no panic, and a verdict once given stands.
+    #[test]
+    fn verdicts_stand(bytes in hostile(), loopback in any::<bool>()) {
+        let mut verdict = None;
+        for end in 0..=bytes.len() {
+            match (&verdict, parse(&bytes[..end], loopback)) {
+                (None, Parsed::NeedMore) => prop_assert!(end < MAX_REQUEST),
+                (None, given) => verdict = Some(given),
+                (Some(given), now) => prop_assert_eq!(given, &now),
+            }
+        }
+    }
+}
+
+fn hostile() -> impl Strategy<Value = Vec<u8>> {
+    let token = prop_oneof![
+        Just(b"GET ".to_vec()),
+        Just(b"HEAD ".to_vec()),
+        Just(b"/stream?key=%41".to_vec()),
+        Just(b"POST /controls".to_vec()),
+        Just(b"Content-Length: 5\r\n".to_vec()),
+        Just(b"Origin: http://localhost\r\n".to_vec()),
+        Just(b" HTTP/1.1\r\n".to_vec()),
+        Just(b" HTTP/1.0\r\n".to_vec()),
+        Just(b"Host: localhost\r\n".to_vec()),
+        Just(b"Host: evil.example\r\n".to_vec()),
+        Just(b"\r\n".to_vec()),
+        Just(b"\n".to_vec()),
+        prop::collection::vec(any::<u8>(), 0..20),
+    ];
+    prop::collection::vec(token, 0..12).prop_map(|tokens| tokens.concat())
+}
