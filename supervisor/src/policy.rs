@@ -13,8 +13,8 @@ pub type Moment = Duration;
 
 /// A sender that shows no life for so long is hung.
 pub const SENDER_STALL: Duration = Duration::from_secs(15);
-/// A capture process may be so long without a sign of life before its first frame, or the first
-/// after a rest: to open a camera may take the kernel 5 s in one call.
+/// A capture process may be so long without a sign of life while it opens its source: to open a
+/// camera may take the kernel 5 s in one call.
 pub const OPENING: Duration = Duration::from_secs(15);
 /// Workers that were at work are restarted at once, but not more often than so in a second.
 pub const RESTARTS_A_SECOND: usize = 20;

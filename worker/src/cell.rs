@@ -29,7 +29,7 @@ pub enum Role {
 #[serde(rename_all = "lowercase")]
 #[repr(u32)]
 pub enum State {
-    /// Forked, not yet at work; a capture process that was woken, and opens its source.
+    /// Forked, not yet at work; a capture process that opens its source.
     Starting = 0,
     /// A sender without a connection; a capture process at rest.
     Idle = 1,
