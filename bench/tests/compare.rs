@@ -5,11 +5,12 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// The binary that is measured: cargo builds it for its own package's tests only.
+/// The binary that is measured: cargo builds it for its own package's tests only. Of the whole
+/// workspace, so that most of it is built already.
 fn seqcast() -> PathBuf {
     let compare = Path::new(env!("CARGO_BIN_EXE_compare"));
     let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--package", "supervisor"]);
+    build.args(["build", "--quiet", "--workspace", "--bin", "seqcast"]);
     if compare.parent().is_some_and(|dir| dir.ends_with("release")) {
         build.arg("--release");
     }
