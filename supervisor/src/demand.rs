@@ -1,6 +1,6 @@
 //! `--on-demand`: whether the source may rest, as a pure function of who watches and of the clock.
 //!
-//! Not here: where viewers are seen and how capture is told (`exchange`, `serve`).
+//! Not here: where viewers are seen and how capture is told (`switchboard`, `serve`).
 
 use std::time::Duration;
 

@@ -3,10 +3,10 @@
 //!
 //! Not here: decisions (`policy`), how a process is made (`fork`), what is printed (`announce`).
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -16,7 +16,7 @@ use sender::{Listener, Protocol};
 use shm_ring::{Reader, Ring};
 use tracing::{error, info, warn};
 use worker::status::{Status, Worker};
-use worker::{Board, CAPTURE_CELL, Channel, Instance, Role, Slot, State, channel, exit, title};
+use worker::{Board, CAPTURE_CELL, Instance, Role, Slot, State, channel, exit, title};
 
 use crate::announce::{self, Announcement};
 use crate::cli;
@@ -26,6 +26,8 @@ use crate::notify::{Manager, Phase};
 use crate::policy::{self, Action, Moment, Policy, Sign};
 use crate::switchboard::{News, Switchboard};
 use crate::{address, limits, ring_group, sys};
+
+mod forked;
 
 /// Serves until asked to stop, or until the input ended; returns the exit code.
 ///
@@ -306,48 +308,6 @@ impl Supervisor {
                     }
                     self.policy.not_forked(cell, now);
                 }
-            }
-        }
-    }
-
-    /// Runs in the child: keeps what this worker may have, gives up the rest, works.
-    fn become_worker(&mut self, cell: usize, channel: &Channel) -> Result<i32> {
-        self.board.disown();
-        let ring = self.ring.take().context("the ring is there in a parent")?;
-        let bell = self.board.bell().map(AsRawFd::as_raw_fd);
-        let role = role(cell);
-        match role {
-            Role::Capture => {
-                title::set("seqcast: capture");
-                let writer = ring.writer()?;
-                ring.abandon();
-                let stdin = self.capture.reads_stdin().then_some(0);
-                let keep = writer.fds().map(|fd| fd.as_raw_fd());
-                let line = [channel.as_fd().as_raw_fd()];
-                let keep = keep.into_iter().chain(stdin).chain(bell).chain(line);
-                fork::settle(keep)?;
-                let cell = self.board.cell(cell);
-                cell.begin(role);
-                let resting = self.switchboard.resting();
-                Ok(capture::run(&self.capture, writer, cell, channel, resting))
-            }
-            Role::Sender => {
-                title::set("seqcast: sender");
-                ring.abandon();
-                let keep = self.listeners.iter().map(|l| l.socket.as_raw_fd());
-                let reader = self.reader.as_fd().as_raw_fd();
-                let line = channel.as_fd().as_raw_fd();
-                fork::settle(keep.chain(bell).chain([reader, line]))?;
-                let cell = self.board.cell(cell);
-                cell.begin(role);
-                Ok(sender::run(
-                    &self.sender,
-                    &self.listeners,
-                    &self.reader,
-                    &self.board,
-                    cell,
-                    channel,
-                ))
             }
         }
     }
