@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use worker::message::Ask;
-use worker::{Engaged, Seat, Slot, Viewer, signals, status};
+use worker::{Engaged, Seat, Slot, Viewer, Wants, signals, status, unix_ns};
 
 use crate::accept::Arrival;
 use crate::awaiting::Await;
@@ -265,9 +265,13 @@ impl<'a> Connection<'a> {
         now: Instant,
     ) -> Led<'a> {
         let viewer = Viewer {
-            addr: self.address,
+            addr: self.address.to_string(),
+            via: None,
+            user: None,
             protocol: Cow::Borrowed(framing.name()),
             key,
+            id: number(),
+            wants: Wants::default(),
         };
         let stream = Stream::new(&viewer, framing, self.slot, seat, self.sender, now);
         let mut stream = Box::new(stream);
@@ -383,6 +387,14 @@ fn patience(limit: Duration, sender: &Sender<'_>) -> Duration {
         0 => limit.min(WHEN_SHORT),
         _ => limit,
     }
+}
+
+/// A number that hardly another viewer has: the process and the moment, well mixed (splitmix64).
+fn number() -> u64 {
+    let mixed = unix_ns() ^ u64::from(std::process::id()) << 40;
+    let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ mixed >> 31
 }
 
 fn full(seats: usize) -> Reply {

@@ -80,6 +80,8 @@ pub(crate) struct Stream<'a> {
     peer: Peer,
     spell: Spell,
     next_tick: Instant,
+    /// When it last ticked, and how many frames were sent by then.
+    ticked: (Instant, u64),
     /// What goes before the present frame.
     header: Vec<u8>,
     spill: Spill,
@@ -114,7 +116,7 @@ impl<'a> Stream<'a> {
     ) -> Self {
         let name = match &viewer.key {
             Some(key) => format!("{} {key:?}", viewer.addr),
-            None => viewer.addr.to_string(),
+            None => viewer.addr.clone(),
         };
         tracing::info!("viewer {name} came");
         slot.set_viewer(Some(viewer));
@@ -142,6 +144,7 @@ impl<'a> Stream<'a> {
             peer: Peer::new(now),
             spell: Spell::default(),
             next_tick: now,
+            ticked: (now, 0),
             header: Vec::with_capacity(256),
             spill,
             spilled_frame: None,
@@ -245,6 +248,13 @@ impl<'a> Stream<'a> {
         self.next_tick = now + TICK;
         let head = self.sender.ring.bounds().head;
         self.slot.set_lag(self.pacing.behind(head));
+        let (last, sent) = self.ticked;
+        let passed = now.saturating_duration_since(last);
+        if !passed.is_zero() {
+            self.slot
+                .set_rate((self.sent - sent) as f64 / passed.as_secs_f64());
+            self.ticked = (now, self.sent);
+        }
         if let Some(over) = self.spell.over(now) {
             tracing::info!(
                 "viewer {} keeps up again: {} frames skipped within {:.1} s",

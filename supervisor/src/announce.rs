@@ -148,7 +148,7 @@ pub fn summary(status: &Status, viewers: &[Worker]) {
         totals.refused
     );
     for viewer in viewers {
-        let Some(address) = viewer.viewer else {
+        let Some(address) = &viewer.viewer else {
             continue;
         };
         say!(

@@ -158,7 +158,7 @@ fn write_table(out: &mut String, status: &Status) -> std::fmt::Result {
             Role::Capture => "capture",
             Role::Sender => "sender",
         };
-        let viewer = worker.viewer.map_or("-".into(), |v| v.to_string());
+        let viewer = worker.viewer.as_deref().unwrap_or("-");
         let protocol = worker.protocol.as_deref().unwrap_or("-");
         writeln!(
             out,

@@ -20,7 +20,7 @@ use crate::slot::Slot;
 use crate::{Error, Instance, monotonic_ns};
 
 const MAGIC: u64 = u64::from_ne_bytes(*b"SEQBOARD");
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 /// Upper bound of workers, of slots in a cell and of seats: more than a machine runs.
 const MOST: u64 = 65_536;
 

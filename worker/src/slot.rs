@@ -8,7 +8,6 @@
 //! Not here: the process (`cell`), and how it is shown (`status`).
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -103,12 +102,33 @@ impl SkipCause {
 /// Whom a sender serves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Viewer {
-    /// The peer.
-    pub addr: SocketAddr,
+    /// The peer: its address and port, the address that a proxy on this machine named, or `unix`.
+    pub addr: String,
+    /// That proxy.
+    pub via: Option<String>,
+    /// Who it said it is, where a password is asked for.
+    pub user: Option<String>,
     /// `http-stream` or `raw`.
     pub protocol: Cow<'static, str>,
     /// What the viewer called itself (`/stream?key=`), at most 64 characters.
     pub key: Option<String>,
+    /// A number that hardly another viewer has, for `/state` and its cookie.
+    pub id: u64,
+    /// How it wants its stream, in the words of µStreamer.
+    pub wants: Wants,
+}
+
+/// What a viewer may want of its stream, as µStreamer names it (`/stream?extra_headers=1&…`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wants {
+    /// `X-UStreamer-*` headers with each part.
+    pub extra_headers: bool,
+    /// The next part's headers right behind each frame, without a length.
+    pub advance_headers: bool,
+    /// The last frame before a pause twice.
+    pub dual_final_frames: bool,
+    /// Headers alone.
+    pub zero_data: bool,
 }
 
 /// What a source was granted, as its capture process says it.
@@ -137,6 +157,8 @@ pub struct Slot {
     pub(crate) lag: AtomicU64,
     /// From capture to the viewer's socket, smoothed, nanoseconds; 0 before the first frame.
     pub(crate) latency_ns: AtomicU64,
+    /// Frames sent in the last second or so, by a thousand.
+    pub(crate) rate: AtomicU64,
     pub(crate) now: Counters,
     /// `now` as it was when the present viewer came.
     pub(crate) mark: Counters,
@@ -222,6 +244,11 @@ impl Slot {
         self.lag.store(frames, Relaxed);
     }
 
+    /// How many frames went to the viewer lately, a second.
+    pub fn set_rate(&self, fps: f64) {
+        self.rate.store((fps * 1000.0) as u64, Relaxed);
+    }
+
     /// How long after its capture the last byte of a frame was given to the viewer's socket. A sixteenth of
     /// each goes into the mean.
     pub fn add_latency(&self, ns: u64) {
@@ -254,6 +281,7 @@ impl Slot {
         }
         self.lag.store(0, Relaxed);
         self.latency_ns.store(0, Relaxed);
+        self.rate.store(0, Relaxed);
     }
 
     fn about<T: for<'de> Deserialize<'de>>(&self) -> Option<T> {

@@ -4,14 +4,13 @@
 //! Not here: a table for people (`supervisor`), and the page (`sender`).
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 
 use serde::Serialize;
 use shm_ring::{Reader, Signal, SignalState};
 
 use crate::fault::Fault;
-use crate::slot::{Counters, DropCause, SkipCause, Slot, Viewer};
+use crate::slot::{Counters, DropCause, SkipCause, Slot, Viewer, Wants};
 use crate::{Board, CAPTURE_CELL, Cell, Instance, Role, State, monotonic_ns, unix_ns};
 
 /// An instance as it is.
@@ -95,9 +94,18 @@ pub struct Worker {
     pub state: State,
     pub restarts: u32,
     pub uptime_s: f64,
-    pub viewer: Option<SocketAddr>,
+    /// Its address and port; the address alone that a proxy named; or `unix`.
+    pub viewer: Option<String>,
+    /// That proxy.
+    pub via: Option<String>,
+    pub user: Option<String>,
     pub key: Option<String>,
     pub protocol: Option<String>,
+    /// 16 hexadecimal digits, as in `/state`.
+    pub id: Option<String>,
+    pub wants: Option<Wants>,
+    /// To this viewer, over the last second or so.
+    pub fps: f64,
     /// To this viewer; of a capture process, since the instance began.
     pub frames: u64,
     pub bytes: u64,
@@ -278,9 +286,14 @@ fn worker(
         state: cell.state(),
         restarts: cell.restarts(),
         uptime_s: seconds(monotonic_ns().saturating_sub(started_ns)),
-        viewer: viewer.as_ref().map(|viewer| viewer.addr),
+        id: viewer.as_ref().map(|viewer| format!("{:016x}", viewer.id)),
+        wants: viewer.as_ref().map(|viewer| viewer.wants),
+        via: viewer.as_ref().and_then(|viewer| viewer.via.clone()),
+        user: viewer.as_ref().and_then(|viewer| viewer.user.clone()),
         key: viewer.as_ref().and_then(|viewer| viewer.key.clone()),
+        viewer: viewer.as_ref().map(|viewer| viewer.addr.clone()),
         protocol: viewer.map(|viewer| viewer.protocol.into_owned()),
+        fps: slot.rate.load(Relaxed) as f64 / 1000.0,
         frames: since(&|c| c.frames.load(Relaxed)),
         bytes: since(&|c| c.bytes.load(Relaxed)),
         skipped: total(skip_causes.values().copied()),
