@@ -5,28 +5,15 @@
 mod common;
 
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
-use common::{Guard, HANG, Instance, is_alive, signal, wait_for};
+use common::{Guard, HANG, Instance, is_alive, python_with_opencv, signal, wait_for};
 use nix::sys::signal::Signal;
 use picture::jpeg;
 
 const PROGRAMS: [&str; 3] = ["motion", "brightness", "snapshot"];
-
-/// The first python3 of the PATH that has OpenCV: Debian's has, another before it need not.
-fn python_with_opencv() -> PathBuf {
-    let has_opencv = |python: &PathBuf| {
-        let mut import = Command::new(python);
-        let import = import.args(["-c", "import cv2"]).stderr(Stdio::null());
-        import.status().is_ok_and(|status| status.success())
-    };
-    std::env::split_paths(&std::env::var_os("PATH").unwrap())
-        .map(|dir| dir.join("python3"))
-        .find(has_opencv)
-        .expect("no python3 has OpenCV; tests/run installs it")
-}
 
 /// What a line of a program says: `motion id 7 run 1 frames 30 missed 0 …`.
 #[derive(Debug)]

@@ -11,19 +11,24 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use shm_ring::FrameInfo;
 use worker::message::Ask;
-use worker::{Engaged, Seat, Slot, Viewer, Wants, signals, status, unix_ns};
+use worker::{Engaged, Seat, Slot, Viewer, Wants, monotonic_ns, signals, status, unix_ns};
 
 use crate::accept::Arrival;
 use crate::awaiting::Await;
+use crate::clip::{self, Clip, Cut};
+use crate::convert::Shared;
 use crate::desk::Question;
 use crate::end::End;
 use crate::framing::Framing;
-use crate::http::reply::{self, Code, Reply};
+use crate::http::clip::ClipAsk;
+use crate::http::reply::{self, Clocks, Code, Reply};
 use crate::http::request::{self, MAX_REQUEST, Parsed, Post, Request};
 use crate::http::route::{Route, route};
+use crate::http::when::When;
 use crate::http::{controls, page};
-use crate::snapshot::{Snapshot, Taken};
+use crate::snapshot::{self, Snapshot, Taken};
 use crate::socket::{SLICE, is_later};
 use crate::spill::Spill;
 use crate::stream::Stream;
@@ -65,6 +70,7 @@ enum Phase<'a> {
     Request(Vec<u8>, Instant),
     /// Waiting for a fresh frame.
     Snapshot(Snapshot<'a>, HeadOnly),
+    Clip(Box<Clip<'a>>),
     /// Waiting for the supervisor's answer, since when.
     Controls(Question<'a>, Instant, HeadOnly),
     /// Sending a reply, since when.
@@ -131,15 +137,24 @@ impl<'a> Connection<'a> {
                     match snapshot.step(self.sender, now) {
                         Taken::Wait(wait) => Led::Wait(wait),
                         Taken::Frame(info, jpeg) => {
-                            let jpeg = Arc::unwrap_or_clone(jpeg);
-                            let reply = Reply::snapshot(info.id, info.meta.captured_ns, jpeg);
-                            say(reply, head_only, now)
+                            say(snapshot_reply(self.sender, &info, jpeg), head_only, now)
                         }
                         Taken::None(why) => {
                             say(Reply::error(Code::Unavailable, &why), head_only, now)
                         }
                     }
                 }
+                Phase::Clip(clip) => match clip.step(&self.socket, now) {
+                    Ok(Some(wait)) => Led::Wait(wait),
+                    Ok(None) => {
+                        clip.ended("is out");
+                        Led::To(Phase::Linger(now))
+                    }
+                    Err(end) => {
+                        clip.ended(&end.to_string());
+                        Led::Out
+                    }
+                },
                 Phase::Controls(question, began, head_only) => {
                     let answer = question.answer();
                     let over = now >= *began + ANSWER || signals::stopping();
@@ -178,8 +193,10 @@ impl<'a> Connection<'a> {
 
     /// The socket was found broken while it was waited on.
     pub fn broken(mut self, error: io::Error) {
-        if let Phase::Stream(stream) = &mut self.phase {
-            stream.ended(&End::from(error), Instant::now());
+        match &mut self.phase {
+            Phase::Stream(stream) => stream.ended(&End::from(error), Instant::now()),
+            Phase::Clip(clip) => clip.ended(&End::from(error).to_string()),
+            _ => {}
         }
     }
 
@@ -199,16 +216,21 @@ impl<'a> Connection<'a> {
         };
         let reply = match route(&path, &query) {
             Route::Stream { key } => return self.http_stream(key, head_only, now),
-            Route::Snapshot => {
+            Route::Snapshot {
+                at: None | Some(When::Next),
+            } => {
                 let snapshot = Snapshot::new(self.sender, now);
                 return Led::To(Phase::Snapshot(snapshot, head_only));
             }
+            Route::Snapshot { at: Some(at) } => self.past(at),
+            Route::Clip(ask) => return self.clip(&ask, head_only, now),
+            Route::Invalid(why) => Reply::error(Code::BadRequest, &why),
             Route::Status => status_reply(self.sender),
             Route::Controls => return self.controls(post, head_only, now),
             Route::Page => page::page(),
             Route::NotFound => Reply::error(
                 Code::NotFound,
-                "Here are: / (the page), /stream, /snapshot, /controls and /status.",
+                "Here are: / (the page), /stream, /snapshot, /clip, /controls and /status.",
             ),
         };
         say(reply, head_only, now)
@@ -226,6 +248,29 @@ impl<'a> Connection<'a> {
         match self.take_seat() {
             Some(seat) => self.stream(Framing::Multipart, key, seat, now),
             None => say(full(board.seats()), head_only, now),
+        }
+    }
+
+    fn past(&self, at: When) -> Reply {
+        let unix_ns = unix_ns();
+        match snapshot::held(self.sender, at.offset(unix_ns), unix_ns) {
+            Ok((info, jpeg)) => snapshot_reply(self.sender, &info, jpeg),
+            Err(why) => Reply::error(Code::NotFound, &why),
+        }
+    }
+
+    fn clip(&self, ask: &ClipAsk, head_only: bool, now: Instant) -> Led<'a> {
+        if !head_only && !clip::has_room(self.sender.board) {
+            let why = "As many clips are being sent as there may be. Try again later.";
+            return say(Reply::error(Code::Unavailable, why), head_only, now);
+        }
+        match Cut::new(ask, self.sender) {
+            Ok(cut) if head_only => say_bytes(&cut.head, now),
+            Ok(cut) => {
+                let clip = Clip::new(cut, self.address, self.sender, now);
+                Led::To(Phase::Clip(Box::new(clip)))
+            }
+            Err(reply) => say(reply, head_only, now),
         }
     }
 
@@ -407,6 +452,15 @@ fn full(seats: usize) -> Reply {
         ),
     };
     Reply::error(Code::Unavailable, &sentence)
+}
+
+fn snapshot_reply(sender: &Sender<'_>, info: &FrameInfo, jpeg: Shared) -> Reply {
+    let clocks = Clocks {
+        unix_ns: unix_ns(),
+        monotonic_ns: monotonic_ns(),
+    };
+    let name = sender.config.instance.name();
+    Reply::snapshot(name, info, Arc::unwrap_or_clone(jpeg), clocks)
 }
 
 fn status_reply(sender: &Sender<'_>) -> Reply {

@@ -11,6 +11,8 @@ pub(crate) enum End {
     Broken(io::Error),
     #[error("stopped answering")]
     Gone,
+    #[error("took too little")]
+    TooSlow,
     #[error("was overtaken by the writer: frame {0} went out torn")]
     Torn(u64),
     #[error("was ended by the stop")]

@@ -13,6 +13,7 @@
 mod accept;
 mod awaiting;
 mod blocking;
+mod clip;
 mod connection;
 mod convert;
 mod desk;
@@ -25,6 +26,7 @@ mod pacing;
 mod peer;
 mod placeholder;
 mod raw;
+mod reach;
 mod snapshot;
 mod socket;
 mod spell;

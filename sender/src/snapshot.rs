@@ -1,23 +1,26 @@
-//! One fresh frame as a JPEG, copied out or converted: published after the request arrived, so that
-//! a picture of a moment is of that moment or not at all. A placeholder would end up in
-//! time-lapses; without a frame the answer is 503 and the reason.
+//! One frame as a JPEG, copied out or converted. A fresh one is published after the request arrived,
+//! so that a picture of a moment is of that moment or not at all; one of the past is there or is not.
+//! A placeholder would end up in time-lapses; without a frame the answer is the reason.
 //!
 //! Not here: HTTP.
 
 use std::time::{Duration, Instant};
 
-use shm_ring::{FrameInfo, Gone, Reader, Signal};
+use shm_ring::{Bounds, Clamped, FrameInfo, Gone, Offset, Reader, Signal};
 use worker::{SkipCause, Watching, signals};
 
 use crate::Sender;
 use crate::awaiting::Await;
 use crate::convert::Shared;
 use crate::framing::Form;
+use crate::reach::Reach;
 
 /// How long to wait for it: twice as long as `--fps 1` takes.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// And where the source has to be opened first: a camera takes seconds.
 const ON_DEMAND: Duration = Duration::from_secs(10);
+/// How often a frame of the past is looked for: no writer overtakes that often.
+const TRIES: usize = 8;
 /// The longest single wait.
 const SLICE: Duration = Duration::from_millis(100);
 
@@ -89,6 +92,40 @@ fn patience(opening: bool, free_slots: usize) -> Duration {
     }
 }
 
+/// The frame of a moment that has been, as a JPEG: of a time, the first from then on; the newest,
+/// where none has come since.
+///
+/// # Errors
+/// Why there is none, as a sentence.
+pub(crate) fn held(
+    sender: &Sender<'_>,
+    at: Offset,
+    unix_ns: u64,
+) -> Result<(FrameInfo, Shared), String> {
+    let ring = sender.ring;
+    for _ in 0..TRIES {
+        let Bounds { oldest, head } = ring.bounds();
+        if oldest > head || ring.is_lost() {
+            return Err(why_not(ring));
+        }
+        let start = ring.locate(at);
+        let id = match start.clamped {
+            Some(Clamped::Overwritten) => return Err(Reach::of(ring, at).sentence()),
+            Some(Clamped::NotYet) if matches!(at, Offset::Time(time) if time <= unix_ns) => head,
+            _ if start.id > head => return Err("That frame is not there yet.".into()),
+            _ => start.id,
+        };
+        match take(sender, id) {
+            Ok(taken) => return Ok(taken),
+            Err(SkipCause::Unusable) => {
+                return Err("The frame of that moment is no picture.".into());
+            }
+            Err(_) => {} // overwritten meanwhile: another is the oldest now
+        }
+    }
+    Err("The frame of that moment was just being overwritten.".into())
+}
+
 /// Frame `id` as a JPEG.
 fn take(sender: &Sender<'_>, id: u64) -> Result<(FrameInfo, Shared), SkipCause> {
     let ring = sender.ring;
@@ -103,7 +140,7 @@ fn take(sender: &Sender<'_>, id: u64) -> Result<(FrameInfo, Shared), SkipCause> 
     Ok((info, jpeg))
 }
 
-fn why_not(ring: &Reader) -> String {
+pub(crate) fn why_not(ring: &Reader) -> String {
     let state = ring.signal();
     let what = match state.signal {
         Signal::Ended => "The input has ended",

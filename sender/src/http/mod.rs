@@ -2,6 +2,8 @@
 //!
 //! Not here: sockets, deadlines, frames.
 
+pub mod avi;
+pub mod clip;
 pub mod controls;
 pub mod multipart;
 mod origin;
@@ -9,3 +11,4 @@ pub mod page;
 pub mod reply;
 pub mod request;
 pub mod route;
+pub mod when;

@@ -3,6 +3,9 @@
 //! Every reply but a stream says `Connection: close`: one connection, one request, one process.
 //! Not here: the parts of a stream (`multipart`), and writing any of it to a socket.
 
+use shm_ring::FrameInfo;
+
+use super::clip::file_name;
 use super::multipart::{BOUNDARY, Stamp};
 use super::request::Reject;
 
@@ -58,6 +61,23 @@ impl Code {
     }
 }
 
+/// One moment on both clocks, nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clocks {
+    /// Unix time.
+    pub unix_ns: u64,
+    /// `CLOCK_MONOTONIC`.
+    pub monotonic_ns: u64,
+}
+
+impl Clocks {
+    /// A Unix time of the past on the other clock.
+    fn monotonic(self, unix_ns: u64) -> u64 {
+        let age = self.unix_ns.saturating_sub(unix_ns);
+        self.monotonic_ns.saturating_sub(age)
+    }
+}
+
 /// A whole reply but a stream's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -92,23 +112,43 @@ impl Reply {
         }
     }
 
-    /// A snapshot, with the stream's part headers.
-    pub fn snapshot(id: u64, captured_ns: u64, jpeg: Vec<u8>) -> Self {
+    /// A snapshot, with the stream's part headers and those of µStreamer, whose times are
+    /// `CLOCK_MONOTONIC`'s. A file that it is saved to is named after the instance and its time.
+    pub fn snapshot(name: &str, info: &FrameInfo, jpeg: Vec<u8>, clocks: Clocks) -> Self {
+        let meta = &info.meta;
+        let captured = Stamp(clocks.monotonic(meta.captured_ns));
+        let published = Stamp(clocks.monotonic(info.published_ns));
+        let sent = Stamp(clocks.monotonic_ns);
+        let file = file_name(name, meta.captured_ns, "jpg");
         Reply {
             headers: format!(
-                "X-Timestamp: {}\r\nX-Seqcast-Frame: {id}\r\n",
-                Stamp(captured_ns)
+                "Content-Disposition: inline; filename=\"{file}\"\r\n\
+                 X-Timestamp: {}\r\n\
+                 X-Seqcast-Frame: {}\r\n\
+                 X-UStreamer-Online: true\r\n\
+                 X-UStreamer-Width: {}\r\n\
+                 X-UStreamer-Height: {}\r\n\
+                 X-UStreamer-Grab-Begin-Timestamp: {captured}\r\n\
+                 X-UStreamer-Grab-End-Timestamp: {captured}\r\n\
+                 X-UStreamer-Encode-Begin-Timestamp: {captured}\r\n\
+                 X-UStreamer-Encode-End-Timestamp: {published}\r\n\
+                 X-UStreamer-Send-Timestamp: {sent}\r\n",
+                Stamp(meta.captured_ns),
+                info.id,
+                meta.width,
+                meta.height,
             ),
             ..Reply::ok("image/jpeg", jpeg)
         }
     }
 
-    /// The bytes to send: with `head_only` all but the body, whose length is given all the same.
-    pub fn into_bytes(self, head_only: bool) -> Vec<u8> {
-        let mut bytes = format!(
+    /// All but the body, of which so many bytes are to follow; none: until the connection's end.
+    pub fn head(&self, len: Option<u64>) -> Vec<u8> {
+        let len = len.map(|len| format!("Content-Length: {len}\r\n"));
+        format!(
             "HTTP/1.1 {} {}\r\n\
              Content-Type: {}\r\n\
-             Content-Length: {}\r\n\
+             {}\
              Cache-Control: no-store\r\n\
              X-Content-Type-Options: nosniff\r\n\
              {}{}\
@@ -116,11 +156,16 @@ impl Reply {
             self.code as u16,
             self.code.reason(),
             self.content_type,
-            self.body.len(),
+            len.unwrap_or_default(),
             self.code.headers(),
             self.headers,
         )
-        .into_bytes();
+        .into_bytes()
+    }
+
+    /// The bytes to send: with `head_only` all but the body, whose length is given all the same.
+    pub fn into_bytes(self, head_only: bool) -> Vec<u8> {
+        let mut bytes = self.head(Some(self.body.len() as u64));
         if !head_only {
             bytes.extend_from_slice(&self.body);
         }

@@ -2,6 +2,9 @@
 //!
 //! Not here: whether it can be had now.
 
+use super::clip::ClipAsk;
+use super::when::When;
+
 /// The most characters of a viewer's key; the rest is cut.
 pub const MAX_KEY: usize = 64;
 
@@ -13,8 +16,15 @@ pub enum Route {
         /// The name that the viewer gave itself, made harmless for logs and status.
         key: Option<String>,
     },
-    /// One fresh frame.
-    Snapshot,
+    /// One frame.
+    Snapshot {
+        /// Of that moment; none: a fresh one.
+        at: Option<When>,
+    },
+    /// What the ring holds of a stretch of time.
+    Clip(ClipAsk),
+    /// A parameter makes no sense: why, as a sentence.
+    Invalid(String),
     /// The status as JSON.
     Status,
     /// The source's controls, to look at or to set.
@@ -31,12 +41,16 @@ pub fn route(path: &str, query: &str) -> Route {
     match path {
         "/" => match parameter(query, "action").as_deref().map(without_input) {
             Some("stream") => stream(query),
-            Some("snapshot") => Route::Snapshot,
+            Some("snapshot") => snapshot(query),
             Some(_) => Route::NotFound,
             None => Route::Page,
         },
         "/stream" => stream(query),
-        "/snapshot" => Route::Snapshot,
+        "/snapshot" => snapshot(query),
+        "/clip" => match ClipAsk::parse(query) {
+            Ok(ask) => Route::Clip(ask),
+            Err(error) => Route::Invalid(error.to_string()),
+        },
         "/status" => Route::Status,
         "/controls" => Route::Controls,
         _ => Route::NotFound,
@@ -60,13 +74,21 @@ fn stream(query: &str) -> Route {
     }
 }
 
+fn snapshot(query: &str) -> Route {
+    match parameter(query, "at").map(|text| text.parse::<When>()) {
+        None => Route::Snapshot { at: None },
+        Some(Ok(at)) => Route::Snapshot { at: Some(at) },
+        Some(Err(error)) => Route::Invalid(error.to_string()),
+    }
+}
+
 /// mjpg-streamer names its input plugin behind the action: `stream_0`. Here is only the first.
 fn without_input(action: &str) -> &str {
     action.strip_suffix("_0").unwrap_or(action)
 }
 
 /// The first parameter of that name, decoded.
-fn parameter(query: &str, name: &str) -> Option<String> {
+pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
     query.split('&').find_map(|pair| {
         let (found, value) = pair.split_once('=').unwrap_or((pair, ""));
         (found == name).then(|| decode(value))
@@ -114,6 +136,9 @@ mod tests {
     #[test]
     fn addresses_and_aliases() {
         let unnamed = Route::Stream { key: None };
+        let fresh = Route::Snapshot { at: None };
+        let at = Some(When::Ago(2_000_000_000));
+        let then = Route::Snapshot { at };
         for (path, query, want) in [
             ("/", "", Route::Page),
             ("/", "1732270000", Route::Page),
@@ -130,10 +155,13 @@ mod tests {
             ("/", "action=stream", unnamed.clone()),
             ("/", "action=stream_0&1732270000", unnamed),
             ("/", "action=stream_1", Route::NotFound),
-            ("/", "action=snapshot&1732270000", Route::Snapshot),
-            ("/", "x&action=snapshot_0", Route::Snapshot),
+            ("/", "action=snapshot&1732270000", fresh.clone()),
+            ("/", "x&action=snapshot_0", fresh.clone()),
             ("/", "action=command&dest=0&id=1", Route::NotFound),
-            ("/snapshot", "x", Route::Snapshot),
+            ("/snapshot", "x", fresh),
+            ("/snapshot", "at=-2s", then.clone()),
+            ("/", "action=snapshot&at=-2s", then),
+            ("/clip", "", Route::Clip(ClipAsk::parse("").unwrap())),
             ("/status", "", Route::Status),
             ("/controls", "", Route::Controls),
             ("/favicon.ico", "", Route::NotFound),
@@ -141,6 +169,22 @@ mod tests {
             ("/../etc/passwd", "", Route::NotFound),
         ] {
             assert_eq!(route(path, query), want, "{path} {query}");
+        }
+    }
+
+    #[test]
+    fn parameters_without_sense() {
+        for (path, query) in [
+            ("/snapshot", "at=then"),
+            ("/snapshot", "at"),
+            ("/clip", "from=-5"),
+            ("/clip", "format=gif"),
+        ] {
+            let got = route(path, query);
+            assert!(
+                matches!(&got, Route::Invalid(why) if why.ends_with('.')),
+                "{got:?}"
+            );
         }
     }
 

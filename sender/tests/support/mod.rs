@@ -224,6 +224,18 @@ impl Client {
         body
     }
 
+    /// Reads so many bytes of the body.
+    pub fn read_exact(&mut self, bytes: &mut [u8]) {
+        self.reader.read_exact(bytes).unwrap();
+    }
+
+    /// How much of a body there is that need not be whole.
+    pub fn body_until_cut(mut self) -> usize {
+        let mut body = Vec::new();
+        let _ = self.reader.read_to_end(&mut body); // a reset, too
+        body.len()
+    }
+
     pub fn text(self) -> String {
         String::from_utf8(self.body()).unwrap()
     }
