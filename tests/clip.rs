@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::http::{Reply, connect, exchange, get, request};
-use common::{Instance, MODELS, Watch, assert_clean, python_with_opencv, signal, tool, wait_for};
+use common::{Instance, MODELS, Watch, assert_clean, python_with, signal, tool, wait_for};
 use nix::sys::signal::Signal;
 use shm_ring::{FrameInfo, Reader};
 
@@ -170,7 +170,7 @@ fn players_take_it_and_time_is_kept() {
 
         let script = "import cv2, sys\nv = cv2.VideoCapture(sys.argv[1])\nn = 0\n\
                       while v.read()[0]: n += 1\nprint(n)";
-        let counted = Command::new(python_with_opencv())
+        let counted = Command::new(python_with("cv2"))
             .args(["-c", script])
             .arg(&file)
             .output()

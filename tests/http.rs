@@ -103,7 +103,7 @@ fn the_aliases_that_printers_use() {
         let mut stream = Stream::open(instance.address(), target);
         assert!(stream.next_part().unwrap().id().is_some(), "{target}");
     }
-    assert_eq!(get(instance.address(), "/?action=command").code, 404);
+    assert_eq!(get(instance.address(), "/?action=take").code, 404);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn what_is_no_request_is_told_so() {
             (404, request("GET", at, "/secret")),
             (404, request("GET", at, "/../etc/passwd")),
             (405, request("POST", at, "/status")),
-            (405, request("OPTIONS", at, "/stream")),
+            (405, request("OPTIONS", at, "/status")),
             (421, request("GET", "evil.example", "/snapshot")),
             (421, request("GET", &format!("evil.example:{port}"), "/")),
             (421, request("GET", "127.0.0.1.evil.example", "/stream")),

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
-use common::{Guard, HANG, Instance, is_alive, python_with_opencv, signal, wait_for};
+use common::{Guard, HANG, Instance, is_alive, python_with, signal, wait_for};
 use nix::sys::signal::Signal;
 use picture::jpeg;
 
@@ -50,7 +50,7 @@ fn three_opencv_programs_outlive_capture() {
     instance.wait_live();
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shm-ring/examples");
     let mut programs = Guard::spawn(
-        Command::new(python_with_opencv())
+        Command::new(python_with("cv2"))
             .arg(examples.join("three_programs.py"))
             .args([Path::new(&instance.name), instance.dir.path()])
             .env("PYTHONDONTWRITEBYTECODE", "1")

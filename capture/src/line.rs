@@ -251,6 +251,7 @@ mod tests {
             let control = |name: &str, kind, max, value| Control {
                 name: name.into(),
                 label: name.into(),
+                id: 1,
                 kind,
                 min: 0,
                 max,

@@ -15,6 +15,8 @@ use crate::source::{Controls, Event, Grab, Granted, Image, Source, SourceError};
 
 /// As the kernel names V4L2_CID_JPEG_COMPRESSION_QUALITY (v4l2-ctrls-defs.c).
 const QUALITY_LABEL: &str = "Compression Quality";
+/// And its number there, `V4L2_CID_JPEG_COMPRESSION_QUALITY`.
+const QUALITY_ID: u32 = 0x009d_0903;
 
 /// The test picture at its pace.
 pub(crate) struct TestSource {
@@ -112,6 +114,7 @@ impl Controls for TestSource {
         vec![Control {
             name: name_of(QUALITY_LABEL),
             label: QUALITY_LABEL.to_owned(),
+            id: QUALITY_ID,
             kind: Kind::Integer,
             min: (*QUALITY.start()).into(),
             max: (*QUALITY.end()).into(),

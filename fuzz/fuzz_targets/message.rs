@@ -30,6 +30,7 @@ fn controls() -> Vec<Control> {
     let control = |name: &str, kind| Control {
         name: name.into(),
         label: name.into(),
+        id: 1,
         kind,
         min: 0,
         max: 255,

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shm_ring::FrameInfo;
-use worker::message::Ask;
+use worker::message::{Answer, Ask};
+use worker::status::Status;
 use worker::{Engaged, Seat, Slot, Viewer, Wants, monotonic_ns, signals, status, unix_ns};
 
 use crate::accept::Arrival;
@@ -23,11 +24,12 @@ use crate::desk::Question;
 use crate::end::End;
 use crate::framing::Framing;
 use crate::http::clip::ClipAsk;
+use crate::http::mjpg::{self, Command};
 use crate::http::reply::{self, Clocks, Code, Reply};
 use crate::http::request::{self, MAX_REQUEST, Parsed, Post, Request};
 use crate::http::route::{Route, route};
 use crate::http::when::When;
-use crate::http::{controls, page};
+use crate::http::{controls, health, metrics, page, state};
 use crate::snapshot::{self, Snapshot, Taken};
 use crate::socket::{SLICE, is_later};
 use crate::spill::Spill;
@@ -71,8 +73,8 @@ enum Phase<'a> {
     /// Waiting for a fresh frame.
     Snapshot(Snapshot<'a>, HeadOnly),
     Clip(Box<Clip<'a>>),
-    /// Waiting for the supervisor's answer, since when.
-    Controls(Question<'a>, Instant, HeadOnly),
+    /// Waiting for the supervisor's answer, since when, and what then.
+    Controls(Question<'a>, Instant, HeadOnly, Then),
     /// Sending a reply, since when.
     Reply(Spill, Instant),
     Stream(Box<Stream<'a>>),
@@ -82,6 +84,19 @@ enum Phase<'a> {
 }
 
 type HeadOnly = bool;
+
+/// What becomes of an answer about controls.
+#[derive(Debug, Clone)]
+enum Then {
+    /// It is said.
+    Say,
+    /// It is said as mjpg-streamer says it.
+    InputJson,
+    /// The controls are known, by which the command is understood: it is given.
+    Give(Command),
+    /// The command was given: what came of it is said.
+    Given(Command),
+}
 
 /// Where a phase has led.
 enum Led<'a> {
@@ -155,14 +170,14 @@ impl<'a> Connection<'a> {
                         Led::Out
                     }
                 },
-                Phase::Controls(question, began, head_only) => {
+                Phase::Controls(question, began, head_only, then) => {
                     let answer = question.answer();
                     let over = now >= *began + ANSWER || signals::stopping();
                     if answer.is_none() && !over {
                         Led::Wait(Await::Change(self.sender.ring.ticket(), now + LOOK))
                     } else {
-                        let reply = controls::reply(answer, self.sender.rules());
-                        say(reply, *head_only, now)
+                        let (head_only, then) = (*head_only, then.clone());
+                        self.answered(answer, then, head_only, now)
                     }
                 }
                 Phase::Reply(spill, began) => {
@@ -224,13 +239,26 @@ impl<'a> Connection<'a> {
             }
             Route::Snapshot { at: Some(at) } => self.past(at),
             Route::Clip(ask) => return self.clip(&ask, head_only, now),
+            Route::Status => as_json(serde_json::to_vec(&status(self.sender))),
+            Route::State => as_json(state::state(
+                &status(self.sender),
+                self.sender.config.quality,
+            )),
+            Route::Metrics => {
+                let now = unix_ns() as f64 / 1e9;
+                metrics::metrics(&status(self.sender), now, status::private_bytes)
+            }
+            Route::Health { within } => health::health(&status::liveness(self.sender.ring), within),
+            Route::History => as_json(serde_json::to_vec(&self.sender.board.history())),
+            Route::InputJson => return self.ask(Ask::List, Then::InputJson, head_only, now),
+            Route::ProgramJson => mjpg::program_json(&status(self.sender)),
+            Route::Command(query) => return self.command(&query, post, head_only, now),
             Route::Invalid(why) => Reply::error(Code::BadRequest, &why),
-            Route::Status => status_reply(self.sender),
             Route::Controls => return self.controls(post, head_only, now),
             Route::Page => page::page(),
             Route::NotFound => Reply::error(
                 Code::NotFound,
-                "Here are: / (the page), /stream, /snapshot, /clip, /controls and /status.",
+                "Here are: / (the page), /stream, /snapshot, /clip, /controls, /status, /state, /metrics, /healthz and /history.",
             ),
         };
         say(reply, head_only, now)
@@ -281,13 +309,61 @@ impl<'a> Connection<'a> {
             Some(Ok(settings)) => Ask::Set(settings),
             Some(Err(reply)) => return say(reply, head_only, now),
         };
+        self.ask(ask, Then::Say, head_only, now)
+    }
+
+    fn command(&self, query: &str, post: Option<Post>, head_only: bool, now: Instant) -> Led<'a> {
+        // A HEAD has no effect; without a word of where it comes from nobody may.
+        let Some(post) = post.filter(|_| !head_only) else {
+            let why = "A command is given by GET.";
+            let reply = Reply {
+                headers: "Allow: GET\r\n".into(),
+                ..Reply::error(Code::MethodNotAllowed, why)
+            };
+            return say(reply, head_only, now);
+        };
+        let permitted = controls::permit(&post, self.sender.rules());
+        match permitted.and_then(|()| Command::new(query)) {
+            Ok(command) => self.ask(Ask::List, Then::Give(command), head_only, now),
+            Err(reply) => say(reply, head_only, now),
+        }
+    }
+
+    /// Asks the supervisor.
+    fn ask(&self, ask: Ask, then: Then, head_only: bool, now: Instant) -> Led<'a> {
         match self.sender.desk.ask(ask) {
-            Ok(question) => Led::To(Phase::Controls(question, now, head_only)),
+            Ok(question) => Led::To(Phase::Controls(question, now, head_only, then)),
             Err(error) => {
                 tracing::debug!("the supervisor cannot be asked: {error}");
-                say(controls::reply(None, rules), head_only, now)
+                self.answered(None, then, head_only, now)
             }
         }
+    }
+
+    /// It has answered; none: not in time.
+    fn answered(
+        &self,
+        answer: Option<Answer>,
+        then: Then,
+        head_only: bool,
+        now: Instant,
+    ) -> Led<'a> {
+        let reply = match then {
+            Then::Say => controls::reply(answer, self.sender.rules()),
+            Then::InputJson => mjpg::input_json(answer, &status(self.sender)),
+            Then::Given(command) => command.reply(answer),
+            Then::Give(command) => match answer {
+                Some(Ok(controls)) => match command.setting(&controls) {
+                    Ok(setting) => {
+                        let ask = Ask::Set(vec![setting]);
+                        return self.ask(ask, Then::Given(command), head_only, now);
+                    }
+                    Err(reply) => reply,
+                },
+                other => command.reply(other),
+            },
+        };
+        say(reply, head_only, now)
     }
 
     /// A seat for the viewer; if there is none, that is counted and said.
@@ -463,10 +539,12 @@ fn snapshot_reply(sender: &Sender<'_>, info: &FrameInfo, jpeg: Shared) -> Reply 
     Reply::snapshot(name, info, Arc::unwrap_or_clone(jpeg), clocks)
 }
 
-fn status_reply(sender: &Sender<'_>) -> Reply {
-    let config = sender.config;
-    let status = status::collect(&config.instance, sender.board, sender.ring, false);
-    match serde_json::to_vec(&status) {
+fn status(sender: &Sender<'_>) -> Status {
+    status::collect(&sender.config.instance, sender.board, sender.ring, false)
+}
+
+fn as_json(json: serde_json::Result<Vec<u8>>) -> Reply {
+    match json {
         Ok(json) => Reply::ok("application/json", json),
         Err(error) => {
             tracing::error!("the status cannot be shown as JSON: {error}");

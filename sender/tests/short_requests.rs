@@ -35,7 +35,7 @@ fn page_status_and_refusals() {
             ("GET /stream HTTP/1.1\r\n\r\n", 400),
             ("\x16\x03\x01\x02\r\n\r\n", 400),
             (
-                "POST /stream HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello",
+                "POST /status HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello",
                 405,
             ),
             ("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421),

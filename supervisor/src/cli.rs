@@ -33,6 +33,17 @@ pub struct Cli {
     pub serve: Serve,
 }
 
+impl Cli {
+    /// Whether standard error is a log of JSON objects.
+    pub fn logs_json(&self) -> bool {
+        match &self.command {
+            None => self.serve.log_json,
+            Some(Command::Serve(serve)) => serve.log_json,
+            Some(_) => false,
+        }
+    }
+}
+
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -62,16 +73,16 @@ pub struct Serve {
     pub viewers_per_sender: Option<u16>,
     /// auto, test, /dev/videoN, FILE.mjpeg, FILE.jpg, a directory of jpgs, http://[USER:PASSWORD@]HOST[:PORT]/PATH
     /// (better: USER:PASSWORD in SEQCAST_SOURCE_AUTH), or - for MJPEG on standard input
-    #[arg(long, value_name = "SRC", default_value = "auto")]
+    #[arg(short = 'd', long, value_name = "SRC", default_value = "auto")]
     pub source: String,
     /// Picture size to ask for
-    #[arg(long, value_name = "WxH", default_value = "1280x720", value_parser = units::size)]
+    #[arg(short = 'r', long, value_name = "WxH", default_value = "1280x720", value_parser = units::size)]
     pub size: (u32, u32),
     /// Frames a second to ask for
-    #[arg(long, value_name = "N", default_value_t = 30)]
+    #[arg(short, long, value_name = "N", default_value_t = 30)]
     pub fps: u32,
     /// JPEG quality of what is encoded here, 1 to 100
-    #[arg(long, value_name = "1..100", default_value_t = 80)]
+    #[arg(short, long, value_name = "1..100", default_value_t = 80)]
     pub quality: u8,
     /// Leave out pictures that are the one before again, at most so many in a row and two a second pass
     /// all the same; for HDMI grabbers; 0: none
@@ -117,6 +128,9 @@ pub struct Serve {
     /// error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log: String,
+    /// Log lines as JSON: one object a line, with timestamp, level and message
+    #[arg(long)]
+    pub log_json: bool,
 }
 
 /// `--format`; nothing for `auto`.
@@ -213,6 +227,10 @@ mod tests {
                 (Model::Process, None)
             );
         }
+        let short = ["seqcast", "-d", "test", "-r640x480", "-f", "15", "-q=70"];
+        let short = Cli::parse_from(short).serve;
+        assert_eq!((short.source.as_str(), short.size), ("test", (640, 480)));
+        assert_eq!((short.fps, short.quality), (15, 70));
         assert!(Cli::try_parse_from(["seqcast", "--clients", "0"]).is_err());
         assert!(Cli::try_parse_from(["seqcast", "--model", "fork"]).is_err());
         assert!(Cli::try_parse_from(["seqcast", "--viewers-per-sender", "0"]).is_err());

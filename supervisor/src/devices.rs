@@ -141,6 +141,7 @@ mod tests {
             controls: vec![Control {
                 name: "power_line_frequency".into(),
                 label: "Power Line Frequency".into(),
+                id: 0x0098_0918,
                 kind: Kind::Menu,
                 min: 0,
                 max: 2,

@@ -1,9 +1,11 @@
 //! Errors at the binary's edge: one line for a person, one exit code for a script.
 
 use anyhow::Error;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use worker::exit;
 
 use crate::address::AddressError;
+use crate::former;
 use crate::units::show_bytes;
 
 /// The exit code of an error, by its kind.
@@ -64,6 +66,12 @@ fn chain(error: &Error) -> String {
 
 /// What clap says of a mistake, without the usage that it appends: `--help` has it.
 pub fn misuse(error: &clap::Error) -> String {
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg)
+        && let Some(ours) = former::ours(flag)
+    {
+        return format!("unexpected argument '{flag}' found; {ours}; see --help");
+    }
     let text = error.to_string();
     let said = text.split("\n\nUsage:").next().unwrap_or_default();
     let said = said.split("\n\nFor more").next().unwrap_or_default();
@@ -93,6 +101,14 @@ mod tests {
         assert_eq!(
             said(&["--clients", "0"]),
             "invalid value '0' for '--clients <N>': 0 is not in 1..=4096; see --help"
+        );
+        assert_eq!(
+            said(&["-d", "test", "-s", "0.0.0.0"]),
+            "unexpected argument '-s' found; -s of ustreamer is part of --http HOST:PORT here; see --help"
+        );
+        assert_eq!(
+            said(&["--desired-fps=30"]),
+            "unexpected argument '--desired-fps' found; --desired-fps of ustreamer is --fps here; see --help"
         );
         assert_eq!(
             said(&["stauts"]),

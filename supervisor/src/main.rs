@@ -12,6 +12,7 @@ mod devices;
 mod errands;
 mod failure;
 mod fork;
+mod former;
 mod limits;
 mod model;
 mod notify;
@@ -47,7 +48,11 @@ fn main() -> ExitCode {
     };
     let result = run(&cli);
     let code = result.unwrap_or_else(|error| {
-        complain!("{}", failure::line(&error));
+        let line = failure::line(&error);
+        match cli.logs_json() {
+            true => tracing::error!("{line}"),
+            false => complain!("{line}"),
+        }
         failure::code(&error)
     });
     ExitCode::from(u8::try_from(code).unwrap_or(1))

@@ -30,7 +30,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// # Errors
 /// No ring, no MJPG in it, a file that cannot be written.
 pub fn run(instance: &Instance, path: &Path, seconds: Option<Duration>) -> Result<()> {
-    worker::log::init("info").map_err(Usage)?;
+    worker::log::init("info", false).map_err(Usage)?;
     // Before the file is replaced: whether there is something to record.
     let ring = Reader::attach(&instance.ring())?;
     if let Ok(newest) = ring.frame(ring.bounds().head) {

@@ -15,6 +15,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use sender::{Listener, Protocol};
 use shm_ring::{Reader, Ring};
 use tracing::{error, info, warn};
+use worker::history::Sampler;
 use worker::status::{Status, Worker};
 use worker::{Board, CAPTURE_CELL, Instance, Role, Slot, State, channel, exit, title};
 
@@ -34,7 +35,7 @@ mod forked;
 /// # Errors
 /// All that keeps an instance from starting; nothing is left behind then.
 pub fn run(asked: &cli::Serve) -> Result<i32> {
-    worker::log::init(&asked.log).map_err(crate::Usage)?;
+    worker::log::init(&asked.log, asked.log_json).map_err(crate::Usage)?;
     let (width, height) = asked.size;
     let of_source = capture::Asked {
         width,
@@ -108,6 +109,7 @@ pub fn run(asked: &cli::Serve) -> Result<i32> {
         stops: catch_stops()?,
         manager: Manager::new(std::process::id(), |name| std::env::var_os(name)),
         last_viewers: Vec::new(),
+        sampler: Sampler::default(),
         fork_failed: false,
         began: Instant::now(),
         began_ns: worker::monotonic_ns(),
@@ -163,6 +165,7 @@ struct Supervisor {
     manager: Manager,
     /// Senders with a viewer when the stop was asked for.
     last_viewers: Vec<Worker>,
+    sampler: Sampler,
     /// The latest fork failed, and it was said.
     fork_failed: bool,
     began: Instant,
@@ -175,6 +178,9 @@ impl Supervisor {
         loop {
             let now = self.began.elapsed();
             self.board.beat();
+            for sample in self.sampler.tick(now, self.board.counts()) {
+                self.board.remember(sample);
+            }
             let mut due = Vec::new();
             for action in self.decide(now) {
                 match action {
@@ -317,6 +323,7 @@ impl Supervisor {
     fn sleep(&mut self) -> Result<Vec<usize>> {
         let now = self.began.elapsed();
         let timeout = self.policy.sleep(now).min(self.manager.sleep(now));
+        let timeout = timeout.min(self.sampler.sleep(now));
         // Rounded up: waking a moment early would spin until it is due.
         let timeout = PollTimeout::try_from(timeout + Duration::from_millis(1))?;
         let bell = self.board.bell().map(AsFd::as_fd);

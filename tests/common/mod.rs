@@ -352,15 +352,16 @@ pub fn tool(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is not installed; tests/run installs it"))
 }
 
-/// The first python3 of the PATH that has OpenCV: Debian's has, another before it need not.
-pub fn python_with_opencv() -> PathBuf {
-    let has_opencv = |python: &PathBuf| {
+/// The first python3 of the PATH that has this module: Debian's has, another before it need not.
+pub fn python_with(module: &str) -> PathBuf {
+    let has_it = |python: &PathBuf| {
         let mut import = Command::new(python);
-        let import = import.args(["-c", "import cv2"]).stderr(Stdio::null());
-        import.status().is_ok_and(|status| status.success())
+        let import = import.args(["-c", &format!("import {module}")]);
+        let status = import.stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
     };
     std::env::split_paths(&std::env::var_os("PATH").unwrap())
         .map(|dir| dir.join("python3"))
-        .find(has_opencv)
-        .expect("no python3 has OpenCV; tests/run installs it")
+        .find(has_it)
+        .unwrap_or_else(|| panic!("no python3 has {module}; tests/run installs it"))
 }

@@ -1,5 +1,5 @@
-//! The board: a shared segment of one page for the instance, a cell of whole pages per worker, and
-//! the seats, of which every stream takes one.
+//! The board: a shared segment of one page for the instance, a cell of whole pages per worker,
+//! the seats, of which every stream takes one, and the last minutes' history.
 //!
 //! Everything in it is an atomic that one process writes; a seat is taken by compare-and-swap.
 //! Nothing can be held by a dead process: who reaps it frees its seats.
@@ -15,9 +15,11 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use shm_ring::{Map, Notice, Segment};
 
 use crate::cell::{Cell, Process};
+use crate::clock::cpu_ns;
+use crate::history::{Counts, History, Sample, Samples};
 use crate::layout::{Layout, PAGE};
 use crate::slot::Slot;
-use crate::{Error, Instance, monotonic_ns};
+use crate::{Error, Instance, monotonic_ns, unix_ns};
 
 const MAGIC: u64 = u64::from_ne_bytes(*b"SEQBOARD");
 const VERSION: u64 = 4;
@@ -38,6 +40,7 @@ struct Head {
     pid: AtomicU32,
     started_ns: AtomicU64,
     heartbeat_ns: AtomicU64,
+    cpu_ns: AtomicU64,
     refused: AtomicU64,
     http: Notice<256>,
     model: Notice<32>,
@@ -283,9 +286,36 @@ impl Board {
         self.head().started_ns.load(Relaxed)
     }
 
-    /// Shows that the supervisor lives.
+    /// Shows that the supervisor lives, and what it has used of the processors.
     pub fn beat(&self) {
         self.head().heartbeat_ns.store(monotonic_ns(), Relaxed);
+        self.head().cpu_ns.store(cpu_ns(), Relaxed);
+    }
+
+    /// CPU time of the supervisor, nanoseconds.
+    pub fn cpu_ns(&self) -> u64 {
+        self.head().cpu_ns.load(Relaxed)
+    }
+
+    /// What a [`Sampler`](crate::history::Sampler) makes samples of, as it is now.
+    pub fn counts(&self) -> Counts {
+        let capture = self.cell(CAPTURE_CELL).slot();
+        Counts {
+            frames: capture.frames(),
+            bytes: capture.now.bytes.load(Relaxed),
+            restarts: self.all().map(|cell| u64::from(cell.restarts())).sum(),
+            viewers: self.taken_seats() as u64,
+        }
+    }
+
+    /// Adds a second that is just over to the history.
+    pub fn remember(&self, sample: Sample) {
+        self.samples().push(sample, unix_ns() / 1_000_000_000);
+    }
+
+    /// The last minutes.
+    pub fn history(&self) -> History {
+        self.samples().read()
     }
 
     /// When the supervisor last showed life, `CLOCK_MONOTONIC` nanoseconds.
@@ -333,6 +363,13 @@ impl Board {
     fn head(&self) -> &Head {
         // SAFETY: the map is at least a page, page-aligned, and lives as long as `self`.
         unsafe { self.start().cast().as_ref() }
+    }
+
+    fn samples(&self) -> &Samples {
+        let at = self.layout.history_at();
+        // SAFETY: they lie within the map, by the layout, which is checked by `view`; they are aligned, since
+        // the layout says so of a map that begins with a page, and have atomics only.
+        unsafe { self.start().add(at).cast().as_ref() }
     }
 
     fn seat_pids(&self) -> &[AtomicU32] {
@@ -407,6 +444,33 @@ mod tests {
         assert_eq!((view.cell(2).pid(), view.cell(2).restarts()), (0, 1));
         assert_eq!(view.free_slots(), 0);
         assert_eq!(frames(2), 1, "counters outlive their worker");
+    }
+
+    #[test]
+    fn the_history_outlives_workers_and_is_read_by_strangers() {
+        use crate::history::Sampler;
+        let instance = instance("history");
+        let board = Board::create(&instance, 1, 1, 1).unwrap();
+        let capture = board.cell(CAPTURE_CELL);
+        capture.begin(Role::Capture);
+        let mut sampler = Sampler::default();
+        for second in 1..=3 {
+            (0..second).for_each(|_| capture.slot().add_frame(100));
+            if second == 2 {
+                capture.vacate(true);
+                capture.begin(Role::Capture);
+            }
+            let now = std::time::Duration::from_secs(second);
+            let samples = sampler.tick(now, board.counts());
+            samples
+                .into_iter()
+                .for_each(|sample| board.remember(sample));
+        }
+        let history = Board::attach(&instance).unwrap().history();
+        let samples = history.samples.into_iter().map(<[u64; 4]>::from);
+        let want = [[1, 100, 0, 0], [2, 200, 1, 0], [3, 300, 0, 0]];
+        assert_eq!(samples.collect::<Vec<_>>(), want);
+        assert!(unix_ns() / 1_000_000_000 - history.now < 60);
     }
 
     #[test]

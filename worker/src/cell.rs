@@ -68,7 +68,9 @@ pub(crate) struct Process {
     visits: AtomicU64,
     pub started_ns: AtomicU64,
     heartbeat_ns: AtomicU64,
+    /// CPU time of all processes that the cell has had, and of those before the present one.
     pub cpu_ns: AtomicU64,
+    pub cpu_before_ns: AtomicU64,
 }
 
 /// Who beats once a second and has not for so long is stopped, or about to be found hung.
@@ -97,7 +99,8 @@ impl<'a> Cell<'a> {
         process.busy.store(0, Relaxed);
         process.watching.store(0, Relaxed);
         process.started_ns.store(monotonic_ns(), Relaxed);
-        process.cpu_ns.store(0, Relaxed);
+        let before = process.cpu_ns.load(Relaxed);
+        process.cpu_before_ns.store(before, Relaxed);
         self.slots.iter().for_each(Slot::begin);
         self.beat();
         process.pid.store(std::process::id(), Relaxed);
@@ -157,7 +160,10 @@ impl<'a> Cell<'a> {
         let now = monotonic_ns();
         let last = self.process.heartbeat_ns.swap(now, Relaxed);
         if now / 250_000_000 != last / 250_000_000 {
-            self.process.cpu_ns.store(cpu_ns(), Relaxed);
+            let before = self.process.cpu_before_ns.load(Relaxed);
+            self.process
+                .cpu_ns
+                .store(before.saturating_add(cpu_ns()), Relaxed);
         }
     }
 

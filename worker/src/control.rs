@@ -20,6 +20,8 @@ pub struct Control {
     pub name: String,
     /// As the driver has it, for people.
     pub label: String,
+    /// The driver's number of it (`V4L2_CID_*`, linux/v4l2-controls.h).
+    pub id: u32,
     /// Which values it takes.
     pub kind: Kind,
     /// The least value; of a menu the first entry's index.
@@ -242,6 +244,7 @@ mod tests {
         Control {
             name: "it".into(),
             label: "It".into(),
+            id: 1,
             kind,
             min,
             max,

@@ -1,5 +1,5 @@
 //! Where everything on a board lies: a page for the instance, the capture process's cell, the
-//! senders' cells, the seats. Pure.
+//! senders' cells, the seats, the history. Pure.
 //!
 //! Not here: the memory, and whether its counts may be believed (`board`).
 
@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU32;
 
 use crate::CAPTURE_CELL;
 use crate::cell::Process;
+use crate::history::Samples;
 use crate::slot::Slot;
 
 /// Bytes; a cell has whole ones, so that no two workers write the same.
@@ -46,9 +47,15 @@ impl Layout {
         self.cell_at(self.cells)
     }
 
+    /// Where the history begins.
+    pub fn history_at(&self) -> usize {
+        let seats_end = self.seats_at() + self.seats * size_of::<AtomicU32>();
+        seats_end.next_multiple_of(align_of::<Samples>())
+    }
+
     /// Bytes in all.
     pub fn len(&self) -> usize {
-        self.seats_at() + self.seats * size_of::<AtomicU32>()
+        self.history_at() + size_of::<Samples>()
     }
 }
 
@@ -73,7 +80,8 @@ mod tests {
             });
             let begins = (1..4).map(|index| layout.cell_at(index));
             assert!(ends.eq(begins.chain([layout.seats_at()])));
-            assert_eq!(layout.len(), layout.seats_at() + 40);
+            assert_eq!(layout.history_at(), layout.seats_at() + 64);
+            assert_eq!(layout.len(), layout.history_at() + size_of::<Samples>());
         }
     }
 }

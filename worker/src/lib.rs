@@ -3,6 +3,7 @@
 //! - [`Instance`]: the names of an instance's shared objects, and the lock that says it lives
 //! - [`Board`], [`Cell`], [`Slot`], [`Seat`]: shared pages on which each worker says how it does,
 //!   and how each of its viewers
+//! - [`history`]: the last minutes, second by second
 //! - [`status`]: the board and the ring read together, as `seqcast status` and the page show them
 //! - [`channel`], [`message`], [`control`]: what workers and the supervisor say to each other
 //! - [`signals`], [`title`], [`log`], [`exit`]: the habits of a well-behaved worker
@@ -18,6 +19,7 @@ pub mod control;
 mod error;
 pub mod exit;
 mod fault;
+pub mod history;
 mod instance;
 mod layout;
 pub mod log;

@@ -7,30 +7,39 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 
 /// Starts logging at `level`: `error`, `warn`, `info`, `debug`, `trace`, `off`, or a filter of
 /// `tracing-subscriber` such as `sender=debug,info`.
 ///
+/// With `as_json` each line is an object: `timestamp` (RFC 3339, UTC), `level` and `message`.
+///
 /// # Errors
 /// A sentence if the level is none of these.
-pub fn init(level: &str) -> Result<(), String> {
+pub fn init(level: &str, as_json: bool) -> Result<(), String> {
     let filter = filter(level)
         .ok_or_else(|| format!("--log {level:?}: use error, warn, info, debug, trace or off"))?;
-    // A second start (tests in one process) changes nothing.
-    let _ = tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(|| Unwaiting)
-        .with_ansi(io::stderr().is_terminal())
+        .with_writer(move || Unwaiting { as_json })
+        .with_ansi(!as_json && io::stderr().is_terminal())
         .with_target(false)
         // Its way to say that a line could not be written is a panic.
-        .log_internal_errors(false)
-        .try_init();
+        .log_internal_errors(false);
+    // A second start (tests in one process) changes nothing.
+    let _ = match as_json {
+        true => log.json().flatten_event(true).try_init(),
+        false => log.try_init(),
+    };
     Ok(())
 }
 
 /// Standard error, whose reader nobody waits for: a pager or a terminal that was stopped (Ctrl-S)
 /// would stop every process that has something to say. What it does not take is left out.
-struct Unwaiting;
+struct Unwaiting {
+    as_json: bool,
+}
 
 /// Lines left out by this process since the last one that was taken.
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
@@ -45,13 +54,28 @@ impl Write for Unwaiting {
         }
         match LEFT_OUT.swap(0, Relaxed) {
             0 => {}
-            count => writeln!(stderr, "({count} lines left out, which nobody took)")?,
+            count => stderr.write_all(left_out(count, self.as_json).as_bytes())?,
         }
         stderr.write(line)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(()) // standard error has no buffer
+    }
+}
+
+/// The line that stands for those which are missing.
+fn left_out(count: u64, as_json: bool) -> String {
+    let said = format!("({count} lines left out, which nobody took)");
+    match as_json {
+        true => {
+            let mut now = String::new();
+            // Without a time it is a line all the same.
+            let _ = SystemTime.format_time(&mut Writer::new(&mut now));
+            let line = serde_json::json!({"timestamp": now, "level": "WARN", "message": said});
+            format!("{line}\n")
+        }
+        false => format!("{said}\n"),
     }
 }
 
@@ -66,6 +90,15 @@ fn filter(level: &str) -> Option<EnvFilter> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_left_out_is_said_in_the_lines_form() {
+        assert!(left_out(3, false).starts_with("(3 lines left out"));
+        let line: serde_json::Value = serde_json::from_str(&left_out(3, true)).unwrap();
+        assert_eq!(line["message"], "(3 lines left out, which nobody took)");
+        let time = line["timestamp"].as_str().unwrap();
+        assert!(time.ends_with('Z') && time.contains('T'), "{time}");
+    }
 
     #[test]
     fn levels_and_filters_but_no_misspelt_level() {

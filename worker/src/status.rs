@@ -4,7 +4,8 @@
 //! Not here: a table for people (`supervisor`), and the page (`sender`).
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use serde::Serialize;
 use shm_ring::{Reader, Signal, SignalState};
@@ -28,6 +29,8 @@ pub struct Status {
     pub model: String,
     /// Viewers that a sender takes at most.
     pub viewers_per_sender: usize,
+    /// Streams that there may be at once.
+    pub seats: usize,
     pub supervisor: Supervisor,
     /// One for each viewer, and one for each process without any: all of the same pid are one
     /// process, whose time and memory each of them says.
@@ -69,6 +72,8 @@ pub struct Ring {
     pub head: u64,
     pub epoch: u64,
     pub seconds_held: f64,
+    /// How long ago the newest frame was published; null while there is none.
+    pub newest_age_s: Option<f64>,
     /// The newest frame's fourcc; null while there is none.
     pub format: Option<String>,
 }
@@ -83,6 +88,7 @@ pub struct Supervisor {
     pub alive: bool,
     /// Seconds since it last showed life.
     pub silent_s: f64,
+    pub cpu_s: f64,
 }
 
 /// A worker.
@@ -103,6 +109,9 @@ pub struct Worker {
     pub protocol: Option<String>,
     /// 16 hexadecimal digits, as in `/state`.
     pub id: Option<String>,
+    /// Of a viewer the number of its place: no two have the same at once, and who comes later has those of
+    /// who has left, so there are no more than connections at once.
+    pub place: Option<usize>,
     pub wants: Option<Wants>,
     /// To this viewer, over the last second or so.
     pub fps: f64,
@@ -119,6 +128,20 @@ pub struct Worker {
     pub cpu_s: f64,
     /// Proportional set size, from /proc/PID/smaps_rollup; only where it was asked for.
     pub pss_bytes: Option<u64>,
+    /// What was counted at this place, over all viewers that it has had.
+    #[serde(skip)]
+    pub ever: Ever,
+}
+
+/// Sums of a viewer's place that never fall.
+#[derive(Debug, Default)]
+#[allow(missing_docs)]
+pub struct Ever {
+    pub frames: u64,
+    pub bytes: u64,
+    pub stalled_s: f64,
+    /// All causes, also those of none.
+    pub skip_causes: BTreeMap<&'static str, u64>,
 }
 
 /// Sums that never fall.
@@ -128,11 +151,27 @@ pub struct Totals {
     /// Streams now.
     pub viewers: u64,
     pub frames_captured: u64,
+    pub bytes_captured: u64,
     pub frames_sent: u64,
+    pub bytes_sent: u64,
     pub frames_skipped: u64,
+    pub skip_causes: BTreeMap<&'static str, u64>,
     pub torn: u64,
     pub restarts: u64,
     pub refused: u64,
+    pub roles: Vec<OfRole>,
+}
+
+/// What all workers of a role come to.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct OfRole {
+    pub role: Role,
+    /// There now.
+    pub processes: u64,
+    pub restarts: u64,
+    /// Those that are gone included.
+    pub cpu_s: f64,
 }
 
 /// A source whose newest frame is older is not live; the slowest, `--fps 1`, is younger.
@@ -145,6 +184,11 @@ pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool
     let slots = || senders().flat_map(|cell| cell.slots());
     let sum = |of: &dyn Fn(&Counters) -> u64| total(slots().map(|slot| of(&slot.now)));
     let newest = ring.frame(ring.bounds().head).ok();
+    let capture = board.cell(CAPTURE_CELL).slot();
+    let skip_causes = |cause: SkipCause| {
+        let count = sum(&|now| now.causes[cause as usize].load(Relaxed));
+        (count > 0).then(|| (cause.name(), count))
+    };
     Status {
         name: instance.name().into(),
         source: source(board, ring),
@@ -154,32 +198,86 @@ pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool
             head: ring.bounds().head,
             epoch: ring.epoch(),
             seconds_held: seconds_held(ring),
+            newest_age_s: newest_age(ring).map(|age| seconds(age.as_nanos() as u64)),
             format: newest.map(|frame| frame.info().meta.format.escape_ascii().to_string()),
         },
         http: board.http(),
         raw: Some(board.raw()).filter(|addresses| !addresses.is_empty()),
         model: board.model(),
         viewers_per_sender: board.slots().min(board.seats()),
+        seats: board.seats(),
         supervisor: Supervisor {
             pid: board.supervisor(),
             uptime_s: seconds(monotonic_ns().saturating_sub(board.started_ns())),
             alive: instance.is_alive(),
             silent_s: seconds(monotonic_ns().saturating_sub(board.heartbeat_ns())),
+            cpu_s: seconds(board.cpu_ns()),
         },
         workers: board
             .all()
-            .flat_map(|cell| workers(&cell, with_pss))
+            .enumerate()
+            .flat_map(|(index, cell)| workers(&cell, first_place(board, index), with_pss))
             .collect(),
         totals: Totals {
             viewers: board.taken_seats() as u64,
-            frames_captured: board.cell(CAPTURE_CELL).slot().frames(),
+            frames_captured: capture.frames(),
+            bytes_captured: capture.now.bytes.load(Relaxed),
             frames_sent: sum(&|now| now.frames.load(Relaxed)),
+            bytes_sent: sum(&|now| now.bytes.load(Relaxed)),
             frames_skipped: sum(&|now| total(now.causes.iter().map(|n| n.load(Relaxed)))),
+            skip_causes: SkipCause::ALL.into_iter().filter_map(skip_causes).collect(),
             torn: sum(&|now| now.torn.load(Relaxed)),
             restarts: total(board.all().map(|cell| cell.restarts().into())),
             refused: board.refused(),
+            roles: [Role::Capture, Role::Sender]
+                .into_iter()
+                .map(|role| of_role(board, role))
+                .collect(),
         },
     }
+}
+
+fn of_role(board: &Board, role: Role) -> OfRole {
+    let cells = || board.all().filter(|cell| cell.role() == Some(role));
+    OfRole {
+        role,
+        processes: cells().filter(|cell| cell.pid() != 0).count() as u64,
+        restarts: total(cells().map(|cell| cell.restarts().into())),
+        cpu_s: seconds(total(cells().map(|cell| cell.process.cpu_ns.load(Relaxed)))),
+    }
+}
+
+/// Whether pictures come, as far as the ring shows: what a health check asks, which reads no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Liveness {
+    /// What capture, or the supervisor in its place, said last.
+    pub signal: Signal,
+    /// Why it is none, for people; empty where nothing is to be said.
+    pub reason: String,
+    /// How long ago the newest frame was published; none: there is none.
+    pub newest_age: Option<Duration>,
+}
+
+/// Reads it.
+pub fn liveness(ring: &Reader) -> Liveness {
+    let said = ring.signal();
+    let (_, why) = Fault::of(&said.reason);
+    Liveness {
+        signal: said.signal,
+        reason: why.to_owned(),
+        newest_age: newest_age(ring),
+    }
+}
+
+fn newest_age(ring: &Reader) -> Option<Duration> {
+    let newest = ring.frame(ring.bounds().head).ok()?;
+    let age = unix_ns().saturating_sub(newest.info().published_ns);
+    Some(Duration::from_nanos(age))
+}
+
+/// The number of the first place in cell `index`; the capture process's is no viewer's.
+fn first_place(board: &Board, index: usize) -> usize {
+    index.saturating_sub(CAPTURE_CELL + 1) * board.slots()
 }
 
 fn source(board: &Board, ring: &Reader) -> Source {
@@ -230,7 +328,7 @@ fn signal(ring: &Reader) -> SignalState {
 }
 
 /// One for each viewer of a process, or one for a process without any.
-fn workers(cell: &Cell<'_>, with_pss: bool) -> Vec<Worker> {
+fn workers(cell: &Cell<'_>, first_place: usize, with_pss: bool) -> Vec<Worker> {
     // Loaded once: it may be 0 a moment later, which is nobody's.
     let (pid, Some(role)) = (cell.pid(), cell.role()) else {
         return Vec::new();
@@ -245,7 +343,13 @@ fn workers(cell: &Cell<'_>, with_pss: bool) -> Vec<Worker> {
         Role::Sender => cell
             .slots()
             .iter()
-            .filter_map(|slot| Some(line(slot, Some(slot.viewer()?))))
+            .enumerate()
+            .filter_map(|(nth, slot)| {
+                Some(Worker {
+                    place: Some(first_place + nth),
+                    ..line(slot, Some(slot.viewer()?))
+                })
+            })
             .collect(),
     };
     if lines.is_empty() {
@@ -279,7 +383,10 @@ fn worker(
         })
         .filter(|&(_, count)| count > 0)
         .collect();
+    let ever = |of: &AtomicU64| of.load(Relaxed);
     let started_ns = cell.process.started_ns.load(Relaxed);
+    let before_ns = cell.process.cpu_before_ns.load(Relaxed);
+    let cpu_ns = cell.process.cpu_ns.load(Relaxed);
     Worker {
         role,
         pid,
@@ -304,8 +411,18 @@ fn worker(
             .map(|ns| (ns / 10_000) as f64 / 100.0),
         stalled_s: seconds(since(&|c| c.stalled_ns.load(Relaxed))),
         torn: since(&|c| c.torn.load(Relaxed)),
-        cpu_s: seconds(cell.process.cpu_ns.load(Relaxed)),
+        cpu_s: seconds(cpu_ns.saturating_sub(before_ns)),
         pss_bytes,
+        place: None,
+        ever: Ever {
+            frames: ever(&slot.now.frames),
+            bytes: ever(&slot.now.bytes),
+            stalled_s: seconds(ever(&slot.now.stalled_ns)),
+            skip_causes: SkipCause::ALL
+                .iter()
+                .map(|&cause| (cause.name(), ever(&slot.now.causes[cause as usize])))
+                .collect(),
+        },
     }
 }
 
@@ -363,25 +480,21 @@ fn seconds(ns: u64) -> f64 {
 }
 
 fn pss_bytes(pid: u32) -> Option<u64> {
-    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    bytes_in(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
+}
+
+/// Memory that a process shares with nobody through a file or shared memory, from /proc/PID/status:
+/// cheap, where its proportional share costs a walk through its page tables.
+pub fn private_bytes(pid: u32) -> Option<u64> {
+    bytes_in(&format!("/proc/{pid}/status"), "RssAnon:")
+}
+
+fn bytes_in(file: &str, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn before_the_first_signal_there_is_no_since() {
-        let instance = Instance::new(&format!("test-status-{}", std::process::id())).unwrap();
-        let board = Board::create(&instance, 1, 1, 1).unwrap();
-        let ring = shm_ring::Ring::create(&instance.ring(), 1 << 20).unwrap();
-        let source = || collect(&instance, &board, &ring.reader().unwrap(), false).source;
-        assert_eq!((source().state, source().since_s), ("starting", 0.0));
-        ring.set_signal(Signal::NoSignal, "");
-        assert_eq!(source().state, "no-signal");
-        assert!(source().since_s < 60.0);
-    }
-}
+mod tests;

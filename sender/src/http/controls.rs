@@ -38,11 +38,11 @@ impl Rules {
     }
 }
 
-/// What the request wants set.
+/// Whether the request may set any, whatever it brings.
 ///
 /// # Errors
-/// The reply that says why it may not, or cannot be read.
-pub fn settings(post: &Post, rules: Rules) -> Result<Vec<Setting>, Reply> {
+/// The reply that says why not.
+pub fn permit(post: &Post, rules: Rules) -> Result<(), Reply> {
     if let Some(why) = rules.refusal() {
         return Err(Reply::error(Code::Forbidden, why));
     }
@@ -54,6 +54,15 @@ pub fn settings(post: &Post, rules: Rules) -> Result<Vec<Setting>, Reply> {
         let why = "Controls can be set only by this server's own page, or by a program.";
         return Err(Reply::error(Code::Forbidden, why));
     }
+    Ok(())
+}
+
+/// What the request wants set.
+///
+/// # Errors
+/// The reply that says why it may not, or cannot be read.
+pub fn settings(post: &Post, rules: Rules) -> Result<Vec<Setting>, Reply> {
+    permit(post, rules)?;
     let bad = |why: String| Reply::error(Code::BadRequest, &why);
     let settings = match post.content_type.as_str() {
         "application/x-www-form-urlencoded" => from_form(&post.body).map_err(bad)?,
@@ -125,11 +134,6 @@ impl<'de> Deserialize<'de> for Pairs {
 
 /// What is answered; none: no answer came.
 pub fn reply(answer: Option<Answer>, rules: Rules) -> Reply {
-    let sentence = |why: &str| {
-        let mut why = why.trim_end_matches('.').to_owned();
-        why.push('.');
-        why
-    };
     match answer {
         Some(Ok(controls)) => {
             let refusal = rules.refusal();
@@ -140,11 +144,22 @@ pub fn reply(answer: Option<Answer>, rules: Rules) -> Reply {
             });
             Reply::ok("application/json", json.to_string().into_bytes())
         }
-        Some(Err(Refusal::Invalid(why))) => Reply::error(Code::Unprocessable, &sentence(&why)),
-        Some(Err(Refusal::Conflict(why))) => Reply::error(Code::Conflict, &sentence(&why)),
-        Some(Err(Refusal::Busy)) | None => {
-            Reply::error(Code::Unavailable, "The source is busy. Try again.")
-        }
+        Some(Err(refusal)) => refused(refusal),
+        None => refused(Refusal::Busy),
+    }
+}
+
+/// Why it is not done.
+pub fn refused(refusal: Refusal) -> Reply {
+    let sentence = |why: &str| {
+        let mut why = why.trim_end_matches('.').to_owned();
+        why.push('.');
+        why
+    };
+    match refusal {
+        Refusal::Invalid(why) => Reply::error(Code::Unprocessable, &sentence(&why)),
+        Refusal::Conflict(why) => Reply::error(Code::Conflict, &sentence(&why)),
+        Refusal::Busy => Reply::error(Code::Unavailable, "The source is busy. Try again."),
     }
 }
 

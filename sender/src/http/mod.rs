@@ -5,10 +5,16 @@
 pub mod avi;
 pub mod clip;
 pub mod controls;
+pub mod health;
+pub mod metrics;
+pub mod mjpg;
 pub mod multipart;
 mod origin;
 pub mod page;
 pub mod reply;
 pub mod request;
 pub mod route;
+#[cfg(test)]
+mod sample;
+pub mod state;
 pub mod when;

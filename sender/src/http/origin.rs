@@ -21,6 +21,15 @@ pub(super) fn is_foreign(headers: &[httparse::Header<'_>], host: Option<&[u8]>) 
     !named.all(is_here)
 }
 
+/// Whether it may be a browser's that does not say for which page. With a POST they all do; but a GET, such as a
+/// picture's in another's page, says so only where this server is on this machine or behind TLS, or by the `Referer`
+/// that the page may withhold. That every browser's `User-Agent` begins with Mozilla is as old as they are.
+pub(super) fn is_unproven(headers: &[httparse::Header<'_>]) -> bool {
+    let is_browser = values(headers, "user-agent").any(|agent| agent.starts_with(b"Mozilla/"));
+    let mut proofs = ["sec-fetch-site", "origin", "referer"].iter();
+    is_browser && !proofs.any(|name| values(headers, name).next().is_some())
+}
+
 /// By `Forwarded` (RFC 7239), its elder `X-Forwarded-For`, and `Via` (RFC 9110 section 7.6.3): whoever
 /// sent it to the proxy may be anywhere.
 pub(super) fn is_forwarded(headers: &[httparse::Header<'_>]) -> bool {
@@ -66,6 +75,23 @@ mod tests {
             assert_eq!(is_forwarded(&[httparse::Header { name, value }]), wanted);
         }
         assert!(!is_forwarded(&[]));
+    }
+
+    #[test]
+    fn a_browser_must_say_for_whom() {
+        let unproven = |lines: &[(&'static str, &'static str)]| {
+            let header = |&(name, value): &(&'static str, &'static str)| httparse::Header {
+                name,
+                value: value.as_bytes(),
+            };
+            is_unproven(&lines.iter().map(header).collect::<Vec<_>>())
+        };
+        let browser = ("User-Agent", "Mozilla/5.0 (X11)");
+        assert!(unproven(&[browser]));
+        assert!(!unproven(&[browser, ("Sec-Fetch-Site", "same-origin")]));
+        assert!(!unproven(&[browser, ("Referer", "http://127.0.0.1/")]));
+        assert!(!unproven(&[("User-Agent", "curl/8.0")]));
+        assert!(!unproven(&[]));
     }
 
     #[test]

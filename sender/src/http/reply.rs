@@ -28,6 +28,7 @@ pub enum Code {
     Unprocessable = 422,
     HeadTooLarge = 431,
     InternalError = 500,
+    NotImplemented = 501,
     Unavailable = 503,
 }
 
@@ -48,6 +49,7 @@ impl Code {
             Code::Unprocessable => "Unprocessable Content",
             Code::HeadTooLarge => "Request Header Fields Too Large",
             Code::InternalError => "Internal Server Error",
+            Code::NotImplemented => "Not Implemented",
             Code::Unavailable => "Service Unavailable",
         }
     }

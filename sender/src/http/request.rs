@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::origin;
 use super::reply::Code;
-use super::route::takes_post;
+use super::route::{Posted, Route, posted, route};
 
 /// The most bytes of a request's head; what is longer is answered 431.
 pub const MAX_HEAD: usize = 8 * 1024;
@@ -40,7 +40,8 @@ pub struct Request {
     pub path: String,
     /// What follows the question mark, still percent-encoded; empty without one.
     pub query: String,
-    /// Of a POST what it brings; none: GET or HEAD.
+    /// Of a POST what it brings, and of a GET with a command ([`Route::Command`]) where it comes from, without a
+    /// body; none of every other.
     pub post: Option<Post>,
 }
 
@@ -109,7 +110,8 @@ fn judge(head: &httparse::Request<'_, '_>, rest: &[u8], loopback_only: bool) -> 
         return reject(Code::BadRequest, "This is not an HTTP/1 request.");
     };
     let path = split_target(target).map(|(_, rest)| split_query(rest).0);
-    let takes_post = path.is_some_and(takes_post);
+    let posted = path.map_or(Posted::Refused, posted);
+    let takes_post = posted != Posted::Refused;
     let is_post = method == "POST" && takes_post;
     if !is_post && !matches!(method, "GET" | "HEAD") {
         let (why, headers) = match takes_post {
@@ -147,7 +149,10 @@ fn judge(head: &httparse::Request<'_, '_>, rest: &[u8], loopback_only: bool) -> 
         );
     }
 
-    let post = match is_post {
+    let (path, query) = split_query(path_and_query);
+    let path = if path.is_empty() { "/" } else { path };
+    let is_command = !is_post && matches!(route(path, query), Route::Command(_));
+    let post = match is_post && posted == Posted::Settings {
         true => match body(head, rest) {
             Ok(Some(body)) => Some(Post {
                 content_type: content_type(head),
@@ -158,12 +163,16 @@ fn judge(head: &httparse::Request<'_, '_>, rest: &[u8], loopback_only: bool) -> 
             Ok(None) => return Parsed::NeedMore,
             Err(why) => return Parsed::Reject(why),
         },
-        false => None,
+        false => is_command.then(|| Post {
+            content_type: String::new(),
+            is_foreign: origin::is_foreign(head.headers, host) || origin::is_unproven(head.headers),
+            is_forwarded: origin::is_forwarded(head.headers),
+            body: Vec::new(),
+        }),
     };
-    let (path, query) = split_query(path_and_query);
     Parsed::Request(Request {
         head_only: method == "HEAD",
-        path: if path.is_empty() { "/" } else { path }.to_owned(),
+        path: path.to_owned(),
         query: query.to_owned(),
         post,
     })

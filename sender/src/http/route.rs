@@ -2,7 +2,10 @@
 //!
 //! Not here: whether it can be had now.
 
+use std::time::Duration;
+
 use super::clip::ClipAsk;
+use super::health;
 use super::when::When;
 
 /// The most characters of a viewer's key; the rest is cut.
@@ -23,10 +26,27 @@ pub enum Route {
     },
     /// What the ring holds of a stretch of time.
     Clip(ClipAsk),
-    /// A parameter makes no sense: why, as a sentence.
-    Invalid(String),
     /// The status as JSON.
     Status,
+    /// The same in µStreamer's shape.
+    State,
+    /// The same in Prometheus' text format.
+    Metrics,
+    /// Whether frames come.
+    Health {
+        /// How old the newest may be.
+        within: Duration,
+    },
+    /// The last minutes, second by second.
+    History,
+    /// The source's controls and format in mjpg-streamer's shape.
+    InputJson,
+    /// What there is of inputs and outputs, in mjpg-streamer's shape.
+    ProgramJson,
+    /// A control to set, in mjpg-streamer's words: the query.
+    Command(String),
+    /// Something that is here, asked for in a way that makes no sense: a sentence.
+    Invalid(String),
     /// The source's controls, to look at or to set.
     Controls,
     /// The page for people.
@@ -42,6 +62,7 @@ pub fn route(path: &str, query: &str) -> Route {
         "/" => match parameter(query, "action").as_deref().map(without_input) {
             Some("stream") => stream(query),
             Some("snapshot") => snapshot(query),
+            Some("command") => Route::Command(query.to_owned()),
             Some(_) => Route::NotFound,
             None => Route::Page,
         },
@@ -52,14 +73,44 @@ pub fn route(path: &str, query: &str) -> Route {
             Err(error) => Route::Invalid(error.to_string()),
         },
         "/status" => Route::Status,
+        "/state" => Route::State,
+        "/metrics" => Route::Metrics,
+        "/healthz" => health(query),
+        "/history" => Route::History,
+        "/input.json" | "/input_0.json" => Route::InputJson,
+        "/program.json" => Route::ProgramJson,
         "/controls" => Route::Controls,
         _ => Route::NotFound,
     }
 }
 
-/// Whether something is there that takes a POST.
-pub(super) fn takes_post(path: &str) -> bool {
-    route(path, "") == Route::Controls
+/// What a POST to this path brings.
+pub(super) fn posted(path: &str) -> Posted {
+    match route(path, "") {
+        Route::Controls => Posted::Settings,
+        // mjpg-streamer takes it so, too, and some of its clients send it.
+        Route::Stream { .. } | Route::Snapshot { .. } => Posted::Nothing,
+        _ => Posted::Refused,
+    }
+}
+
+/// What a POST may bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Posted {
+    /// None is taken.
+    Refused,
+    /// It is answered as a GET.
+    Nothing,
+    /// A body to be read.
+    Settings,
+}
+
+fn health(query: &str) -> Route {
+    let within = match parameter(query, "within") {
+        Some(text) => health::within(&text),
+        None => Ok(health::WITHIN),
+    };
+    within.map_or_else(Route::Invalid, |within| Route::Health { within })
 }
 
 fn stream(query: &str) -> Route {
@@ -157,7 +208,33 @@ mod tests {
             ("/", "action=stream_1", Route::NotFound),
             ("/", "action=snapshot&1732270000", fresh.clone()),
             ("/", "x&action=snapshot_0", fresh.clone()),
-            ("/", "action=command&dest=0&id=1", Route::NotFound),
+            (
+                "/",
+                "action=command&dest=0&id=1",
+                Route::Command("action=command&dest=0&id=1".into()),
+            ),
+            ("/", "action=take", Route::NotFound),
+            ("/state", "", Route::State),
+            ("/metrics", "", Route::Metrics),
+            ("/history", "x", Route::History),
+            ("/input.json", "", Route::InputJson),
+            ("/input_0.json", "", Route::InputJson),
+            ("/input_1.json", "", Route::NotFound),
+            ("/program.json", "", Route::ProgramJson),
+            (
+                "/healthz",
+                "",
+                Route::Health {
+                    within: health::WITHIN,
+                },
+            ),
+            (
+                "/healthz",
+                "within=0.5",
+                Route::Health {
+                    within: Duration::from_millis(500),
+                },
+            ),
             ("/snapshot", "x", fresh),
             ("/snapshot", "at=-2s", then.clone()),
             ("/", "action=snapshot&at=-2s", then),
@@ -179,6 +256,7 @@ mod tests {
             ("/snapshot", "at"),
             ("/clip", "from=-5"),
             ("/clip", "format=gif"),
+            ("/healthz", "within=soon"),
         ] {
             let got = route(path, query);
             assert!(
@@ -186,6 +264,14 @@ mod tests {
                 "{got:?}"
             );
         }
+    }
+
+    #[test]
+    fn who_takes_a_post() {
+        assert_eq!(posted("/controls"), Posted::Settings);
+        assert_eq!(posted("/stream"), Posted::Nothing);
+        assert_eq!(posted("/snapshot"), Posted::Nothing);
+        assert_eq!(posted("/"), Posted::Refused);
     }
 
     proptest! {

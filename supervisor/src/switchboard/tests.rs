@@ -19,6 +19,7 @@ fn brightness(value: i64) -> Control {
     Control {
         name: "brightness".into(),
         label: "Brightness".into(),
+        id: 0x0098_0900,
         kind: Kind::Integer,
         min: 0,
         max: 255,

@@ -87,6 +87,7 @@ impl CameraControls {
         Some(Control {
             name: name_of(&label),
             label,
+            id: query.id,
             kind,
             min: mask(query.minimum),
             max: mask(query.maximum),

@@ -54,12 +54,13 @@ fn refusals() {
         Some(Code::BadRequest)
     );
     assert_eq!(
-        code(b"POST /stream HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        code(b"POST /status HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         Some(Code::MethodNotAllowed)
     );
     for (target, allow) in [
         ("/controls?x", "Allow: GET, HEAD, POST\r\n"),
-        ("/stream", "Allow: GET, HEAD\r\n"),
+        ("/stream", "Allow: GET, HEAD, POST\r\n"),
+        ("/status", "Allow: GET, HEAD\r\n"),
         ("*", "Allow: GET, HEAD\r\n"),
     ] {
         let bytes = format!("PUT {target} HTTP/1.0\r\n\r\n");
@@ -135,7 +136,13 @@ fn a_body_that_can_be_read_in_two_ways_is_refused() {
 
 #[test]
 fn a_post_is_taken_only_where_it_means_something() {
-    for target in ["/", "/stream", "/controls/", "/status", "*"] {
+    for target in [
+        "/",
+        "/controls/",
+        "/status",
+        "/?action=command&id=1&value=1",
+        "*",
+    ] {
         let bytes = format!("POST {target} HTTP/1.0\r\nContent-Length: 0\r\n\r\n");
         assert_eq!(
             code(bytes.as_bytes()),
@@ -143,10 +150,30 @@ fn a_post_is_taken_only_where_it_means_something() {
             "{target}"
         );
     }
+    for target in ["/stream?x", "/snapshot"] {
+        // As mjpg-streamer takes it: whatever it brings is left alone, and so is how long it is.
+        let bytes = format!("POST {target} HTTP/1.0\r\n\r\n");
+        assert_eq!(request(bytes.as_bytes()).post, None, "{target}");
+    }
     let query = b"POST /controls?x HTTP/1.0\r\nContent-Length: 0\r\n\r\n";
     assert!(request(query).post.is_some());
     let evil = b"POST /controls HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(code(evil), Some(Code::Misdirected));
+}
+
+#[test]
+fn a_command_says_where_it_comes_from() {
+    let command = |headers: &str| {
+        let head = "GET /?action=command&id=1&value=1 HTTP/1.0\r\nHost: localhost\r\n";
+        request(format!("{head}{headers}\r\n").as_bytes())
+            .post
+            .unwrap()
+    };
+    assert!(!command("").is_foreign);
+    assert!(command("Origin: http://evil.example\r\n").is_foreign);
+    assert!(command("User-Agent: Mozilla/5.0\r\n").is_foreign);
+    assert!(command("Via: 1.1 proxy\r\n").is_forwarded);
+    assert_eq!(request(b"GET /?action=stream HTTP/1.0\r\n\r\n").post, None);
 }
 
 #[test]
