@@ -54,6 +54,8 @@ fn three_opencv_programs_outlive_capture() {
             .arg(examples.join("three_programs.py"))
             .args([Path::new(&instance.name), instance.dir.path()])
             .env("PYTHONDONTWRITEBYTECODE", "1")
+            // Or a line comes as two writes, and another program's between them.
+            .env_remove("PYTHONUNBUFFERED")
             .stdout(Stdio::piped()),
     );
     let (send, lines) = mpsc::channel();

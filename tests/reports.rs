@@ -342,21 +342,6 @@ fn with_input(program: &std::path::Path, args: &[&str], input: &str) -> (bool, S
     )
 }
 
-#[test]
-#[ignore = "needs promtool: tests/run"]
-fn promtool_has_nothing_to_say() {
-    let instance = Instance::start(&SMALL);
-    instance.wait_live();
-    let watch = Watch::start(&instance.url("/stream"), 2, 600.0, &[]);
-    instance.wait_until("two viewers", |s| {
-        s["totals"]["frames_sent"].as_u64() > Some(50)
-    });
-    let promtool = common::tool("promtool");
-    let (fine, said) = with_input(&promtool, &["check", "metrics"], &exposition(&instance));
-    assert!(fine && said.is_empty(), "{said}");
-    assert_clean(watch);
-}
-
 /// Counts what the client library for Python reads, which is strict where Prometheus itself forgives.
 const PARSE: &str = "
 import sys

@@ -12,6 +12,8 @@
  * the JPEG bears the coding ("seqcast1", u64 id, u64 Unix ns, little-endian) in its first bytes, it is written anew for
  * each frame.
  *
+ * While the file CAMERA_GONE exists, it is unplugged: what is open fails with ENODEV, and it cannot be opened.
+ *
  * Only what the peers ask for is here: one format, one size, mmap, no controls. Interface: linux/videodev2.h.
  */
 #define _GNU_SOURCE
@@ -34,7 +36,7 @@
 /* The coding is looked for in so many bytes. */
 #define FIRST 256
 
-static const char *node;
+static const char *node, *gone;
 static int camera = -1;
 static unsigned char *jpeg;
 static size_t length, room;
@@ -68,6 +70,7 @@ static void find_size(void) {
 
 __attribute__((constructor)) static void load(void) {
 	node = getenv("CAMERA_NODE");
+	gone = getenv("CAMERA_GONE");
 	const char *path = getenv("CAMERA_JPEG"), *rate = getenv("CAMERA_FPS");
 	if (!node || !path)
 		return;
@@ -92,9 +95,15 @@ static int real_open(const char *path, int flags, mode_t mode) {
 	return openat(AT_FDCWD, path, flags, mode);
 }
 
+static int is_gone(void) {
+	return gone && access(gone, F_OK) == 0;
+}
+
 static int open_node(const char *path, int flags, mode_t mode) {
 	if (!node || strcmp(path, node) != 0)
 		return real_open(path, flags, mode);
+	if (is_gone())
+		return errno = ENOENT, -1;
 	camera = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	queued = buffers = 0;
 	return camera;
@@ -197,6 +206,8 @@ static int take(struct v4l2_buffer *it) {
 
 static int answer(unsigned long request, void *with) {
 	struct v4l2_buffer *buffer = with;
+	if (is_gone())
+		return fail(ENODEV);
 	switch ((uint32_t)request) { /* some pass an int, whose sign comes along */
 	case VIDIOC_QUERYCAP: {
 		struct v4l2_capability *it = with;

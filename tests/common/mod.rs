@@ -352,7 +352,7 @@ pub fn tool(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is not installed; tests/run installs it"))
 }
 
-/// The first python3 of the PATH that has this module: Debian's has, another before it need not.
+/// The first python3 of the PATH that has a module: another before it need not.
 pub fn python_with(module: &str) -> PathBuf {
     let has_it = |python: &PathBuf| {
         let mut import = Command::new(python);
@@ -363,5 +363,5 @@ pub fn python_with(module: &str) -> PathBuf {
     std::env::split_paths(&std::env::var_os("PATH").unwrap())
         .map(|dir| dir.join("python3"))
         .find(has_it)
-        .unwrap_or_else(|| panic!("no python3 has {module}; tests/run installs it"))
+        .unwrap_or_else(|| panic!("no python3 has {module}; tests/run makes one that has"))
 }
