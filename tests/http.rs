@@ -22,16 +22,23 @@ fn start(more: &[&str]) -> Instance {
 #[test]
 fn a_stream_byte_by_byte() {
     let instance = start(&[]);
-    let mut stream = Stream::open(instance.address(), "/stream");
+    let mut stream = Stream::open(instance.address(), "/stream?key=a+b");
+    let (_, id) = stream.head.split_once("stream_client=a%20b/").unwrap();
+    let (id, _) = id.split_once(';').unwrap();
+    assert_eq!(id.len(), 16);
     assert_eq!(
         stream.head,
-        "HTTP/1.0 200 OK\r\n\
+        format!(
+            "HTTP/1.0 200 OK\r\n\
          Cache-Control: no-store, no-cache, must-revalidate, proxy-revalidate, pre-check=0, \
          post-check=0, max-age=0\r\n\
          Pragma: no-cache\r\n\
          Expires: Mon, 3 Jan 2000 12:34:56 GMT\r\n\
          X-Content-Type-Options: nosniff\r\n\
+         X-Accel-Buffering: no\r\n\
+         Set-Cookie: stream_client=a%20b/{id}; path=/; max-age=30\r\n\
          Content-Type: multipart/x-mixed-replace;boundary=boundarydonotcross\r\n\r\n"
+        )
     );
     let mut last = 0;
     for _ in 0..20 {
@@ -174,6 +181,8 @@ fn what_is_no_request_is_told_so() {
                 format!("GET /status HTTP/1.1\r\nHost: {at}\r\nHost: {at}\r\n\r\n"),
             ),
             (400, format!("GET status HTTP/1.1\r\nHost: {at}\r\n\r\n")),
+            (400, request("GET", at, "/stream?fps=0")),
+            (400, request("GET", at, "/?action=stream&from=yesterday")),
             (404, request("GET", at, "/secret")),
             (404, request("GET", at, "/../etc/passwd")),
             (405, request("POST", at, "/status")),
@@ -367,6 +376,7 @@ fn assert_status(status: &Value) {
                 ("key", TextOrNull),
                 ("protocol", TextOrNull),
                 ("skip_causes", Counts),
+                ("shift_s", Seconds),
                 ("uptime_s", Seconds),
                 ("stalled_s", Seconds),
                 ("latency_ms", NumberOrNull),
@@ -429,6 +439,14 @@ fn the_status_is_what_scripts_rely_on() {
     assert_eq!(served.len(), 1);
     assert_eq!(served[0]["viewer"], local);
     assert_eq!(served[0]["key"], "it's me");
+    let (_, id) = stream
+        .head
+        .split_once("stream_client=it%27s%20me/")
+        .unwrap();
+    assert!(
+        id.starts_with(served[0]["id"].as_str().unwrap()),
+        "{status}"
+    );
     assert_eq!(served[0]["protocol"], "http-stream");
     assert_eq!(served[0]["state"], "serving");
     assert!(served[0]["latency_ms"].as_f64() > Some(0.0), "{status}");

@@ -5,7 +5,8 @@
 use libfuzzer_sys::fuzz_target;
 use sender::http::controls::{Rules, settings};
 use sender::http::request::{MAX_BODY, MAX_REQUEST, Parsed, parse};
-use sender::http::route::route;
+use sender::http::ask::MAX_KEY;
+use sender::http::route::{Route, route};
 
 fuzz_target!(|input: (bool, usize, Vec<u8>)| {
     let (loopback_only, cut, bytes) = input;
@@ -18,7 +19,11 @@ fuzz_target!(|input: (bool, usize, Vec<u8>)| {
     );
     assert!(whole != Parsed::NeedMore || bytes.len() < MAX_REQUEST);
     if let Parsed::Request(request) = whole {
-        let _ = route(&request.path, &request.query);
+        if let Route::Stream(ask) = route(&request.path, &request.query) {
+            assert!(ask.key.is_none_or(|key| key.chars().count() <= MAX_KEY));
+            assert!(ask.fps.is_none_or(|fps| (0.01..=1000.0).contains(&fps)));
+            assert!((0.1..=16.0).contains(&ask.speed) && ask.lag != Some(0));
+        }
         if let Some(post) = request.post {
             assert!(post.body.len() <= MAX_BODY);
             let rules = Rules {

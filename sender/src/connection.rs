@@ -14,18 +14,21 @@ use std::time::{Duration, Instant};
 use shm_ring::FrameInfo;
 use worker::message::{Answer, Ask};
 use worker::status::Status;
-use worker::{Engaged, Seat, Slot, Viewer, Wants, monotonic_ns, signals, status, unix_ns};
+use worker::{Engaged, Seat, Slot, Viewer, signals, status, unix_ns};
 
 use crate::accept::Arrival;
 use crate::awaiting::Await;
+use crate::beginning::Beginning;
 use crate::clip::{self, Clip, Cut};
 use crate::convert::Shared;
 use crate::desk::Question;
 use crate::end::End;
 use crate::framing::Framing;
+use crate::http::ask::StreamAsk;
 use crate::http::clip::ClipAsk;
 use crate::http::mjpg::{self, Command};
-use crate::http::reply::{self, Clocks, Code, Reply};
+use crate::http::multipart::Clocks;
+use crate::http::reply::{self, Code, Reply};
 use crate::http::request::{self, MAX_REQUEST, Parsed, Post, Request};
 use crate::http::route::{Route, route};
 use crate::http::when::When;
@@ -138,7 +141,7 @@ impl<'a> Connection<'a> {
         loop {
             let led = match &mut self.phase {
                 Phase::Raw => match self.take_seat() {
-                    Some(seat) => self.stream(Framing::Raw, None, seat, now),
+                    Some(seat) => self.stream(Framing::Raw, &StreamAsk::default(), seat, now),
                     None => Led::Out,
                 },
                 Phase::Request(bytes, began) => {
@@ -230,7 +233,7 @@ impl<'a> Connection<'a> {
             Parsed::NeedMore => return Led::Out, // nothing was asked
         };
         let reply = match route(&path, &query) {
-            Route::Stream { key } => return self.http_stream(key, head_only, now),
+            Route::Stream(ask) => return self.http_stream(&ask, head_only, now),
             Route::Snapshot {
                 at: None | Some(When::Next),
             } => {
@@ -253,9 +256,9 @@ impl<'a> Connection<'a> {
             Route::InputJson => return self.ask(Ask::List, Then::InputJson, head_only, now),
             Route::ProgramJson => mjpg::program_json(&status(self.sender)),
             Route::Command(query) => return self.command(&query, post, head_only, now),
-            Route::Invalid(why) => Reply::error(Code::BadRequest, &why),
             Route::Controls => return self.controls(post, head_only, now),
             Route::Page => page::page(),
+            Route::Invalid(why) => Reply::error(Code::BadRequest, &why),
             Route::NotFound => Reply::error(
                 Code::NotFound,
                 "Here are: / (the page), /stream, /snapshot, /clip, /controls, /status, /state, /metrics, /healthz and /history.",
@@ -264,17 +267,20 @@ impl<'a> Connection<'a> {
         say(reply, head_only, now)
     }
 
-    fn http_stream(&self, key: Option<String>, head_only: bool, now: Instant) -> Led<'a> {
+    fn http_stream(&self, ask: &StreamAsk, head_only: bool, now: Instant) -> Led<'a> {
         let board = self.sender.board;
         if head_only {
             // The stream itself may be asked for next: no seat is kept, no refusal counted.
             return match board.take_seat() {
-                Some(_) => say_bytes(&reply::stream_head(), now),
+                Some(_) => {
+                    let begins = Beginning::new(ask, number(), self.sender, now);
+                    say_bytes(&reply::stream_head(&begins.headers), now)
+                }
                 None => say(full(board.seats()), head_only, now),
             };
         }
         match self.take_seat() {
-            Some(seat) => self.stream(Framing::Multipart, key, seat, now),
+            Some(seat) => self.stream(Framing::Multipart(ask.wants), ask, seat, now),
             None => say(full(board.seats()), head_only, now),
         }
     }
@@ -378,23 +384,19 @@ impl<'a> Connection<'a> {
         seat
     }
 
-    fn stream(
-        &self,
-        framing: Framing,
-        key: Option<String>,
-        seat: Seat<'a>,
-        now: Instant,
-    ) -> Led<'a> {
+    fn stream(&self, framing: Framing, ask: &StreamAsk, seat: Seat<'a>, now: Instant) -> Led<'a> {
+        let id = number();
+        let begins = Beginning::new(ask, id, self.sender, now);
         let viewer = Viewer {
             addr: self.address.to_string(),
             via: None,
             user: None,
             protocol: Cow::Borrowed(framing.name()),
-            key,
-            id: number(),
-            wants: Wants::default(),
+            key: ask.key.clone(),
+            id,
+            wants: ask.wants,
         };
-        let stream = Stream::new(&viewer, framing, self.slot, seat, self.sender, now);
+        let stream = Stream::new(&viewer, framing, begins, self.slot, seat, self.sender, now);
         let mut stream = Box::new(stream);
         match stream.set_up(&self.socket) {
             Ok(()) => Led::To(Phase::Stream(stream)),
@@ -531,12 +533,8 @@ fn full(seats: usize) -> Reply {
 }
 
 fn snapshot_reply(sender: &Sender<'_>, info: &FrameInfo, jpeg: Shared) -> Reply {
-    let clocks = Clocks {
-        unix_ns: unix_ns(),
-        monotonic_ns: monotonic_ns(),
-    };
     let name = sender.config.instance.name();
-    Reply::snapshot(name, info, Arc::unwrap_or_clone(jpeg), clocks)
+    Reply::snapshot(name, info, Arc::unwrap_or_clone(jpeg), Clocks::now())
 }
 
 fn status(sender: &Sender<'_>) -> Status {

@@ -4,6 +4,7 @@
 //! Not here: which frame is next, and how its bytes get to the socket (`stream`).
 
 use shm_ring::FrameInfo;
+use worker::{Wants, unix_ns};
 
 use crate::http::multipart::{self, Part};
 use crate::http::reply;
@@ -12,8 +13,8 @@ use crate::raw;
 /// The streams that there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// JPEGs as the parts of an HTTP reply.
-    Multipart,
+    /// JPEGs as the parts of an HTTP reply, in one of the forms that µStreamer has for them.
+    Multipart(Wants),
     /// Packed BGR behind a header of 8 bytes.
     Raw,
 }
@@ -34,50 +35,67 @@ impl Framing {
     /// The name in status and logs.
     pub fn name(self) -> &'static str {
         match self {
-            Framing::Multipart => "http-stream",
+            Framing::Multipart(_) => "http-stream",
             Framing::Raw => "raw",
+        }
+    }
+
+    /// How its viewer wants it.
+    pub fn wants(self) -> Wants {
+        match self {
+            Framing::Multipart(wants) => wants,
+            Framing::Raw => Wants::default(),
         }
     }
 
     /// What its pictures are to be.
     pub fn form(self) -> Form {
         match self {
-            Framing::Multipart => Form::Jpeg,
+            Framing::Multipart(_) => Form::Jpeg,
             Framing::Raw => Form::Bgr,
         }
     }
 
-    /// Appends what goes before everything to `out`.
-    pub fn open(self, out: &mut Vec<u8>) {
-        match self {
-            Framing::Multipart => {
-                out.extend_from_slice(&reply::stream_head());
-                out.extend_from_slice(multipart::OPENING);
+    /// Whether nothing in the stream says how long a picture is. Then nothing of a torn one may go
+    /// out: who takes the connection's end for the picture's would show it.
+    pub fn is_unbounded(self) -> bool {
+        self.wants().advance_headers
+    }
+
+    /// Appends what goes before everything to `out`, with further lines for an HTTP head.
+    pub fn open(self, headers: &str, out: &mut Vec<u8>) {
+        if let Framing::Multipart(wants) = self {
+            out.extend_from_slice(&reply::stream_head(headers));
+            out.extend_from_slice(multipart::OPENING);
+            if wants.advance_headers {
+                multipart::advance(unix_ns(), out);
             }
-            Framing::Raw => {}
         }
     }
 
     /// Writes what goes before a picture into `out`, which is cleared first.
     pub fn header(self, part: &Part, (width, height): Size, out: &mut Vec<u8>) {
         match self {
-            Framing::Multipart => multipart::header(part, out),
+            Framing::Multipart(wants) if wants.advance_headers => out.clear(),
+            Framing::Multipart(_) => multipart::header(part, out),
             Framing::Raw => raw::header(width, height, out),
         }
     }
 
-    /// What follows each picture.
-    pub fn trailer(self) -> &'static [u8] {
-        match self {
-            Framing::Multipart => multipart::TRAILER,
-            Framing::Raw => b"",
+    /// Appends what follows each picture.
+    pub fn end_picture(self, out: &mut Vec<u8>) {
+        if let Framing::Multipart(wants) = self {
+            out.extend_from_slice(multipart::TRAILER);
+            if wants.advance_headers {
+                multipart::advance(unix_ns(), out);
+            }
         }
     }
 
-    /// Behind a trailer, what ends the stream.
+    /// Behind that, what ends the stream.
     pub fn closing(self) -> &'static [u8] {
         match self {
-            Framing::Multipart => multipart::CLOSING,
+            Framing::Multipart(_) => multipart::CLOSING,
             Framing::Raw => b"",
         }
     }

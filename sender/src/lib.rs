@@ -7,17 +7,22 @@
 //!
 //! What belongs here: protocols, pacing, and the way from the ring to a socket. What does not:
 //! where frames come from (`capture`), how many senders there are and what becomes of a dead one
-//! (`supervisor`). The parsers and decisions ([`http`], `pacing`, `placeholder`, `spell`) do no
+//! (`supervisor`). The parsers and decisions ([`http`], `pacing`, `feed`, `placeholder`, `spell`) do no
 //! I/O.
 
 mod accept;
 mod awaiting;
+mod beginning;
 mod blocking;
 mod clip;
 mod connection;
 mod convert;
+mod course;
+mod decimation;
 mod desk;
 mod end;
+mod feed;
+mod finale;
 mod framing;
 pub mod http;
 mod multiplex;
@@ -34,6 +39,7 @@ mod spill;
 mod stream;
 mod sys;
 mod threads;
+mod timeshift;
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};

@@ -11,30 +11,36 @@
 //! `wmem_max`.)
 //!
 //! A frame that is not in the form that the viewer takes is converted first, and is then private
-//! memory, which nobody overtakes.
+//! memory, which nobody overtakes. One that goes out without a length is copied and checked first,
+//! too: a browser shows what it has of a picture when the connection ends, and nothing would tell
+//! anybody that it is not all.
 //!
 //! A peer that ends its own sending (`nc -N`, a proxy) still watches; one that is gone shows as
 //! an error of the next write.
 //!
-//! Not here: which frame is next (`pacing`), what a placeholder says, what goes around a picture
-//! (`framing`), converting (`convert`), why it ended (`end`), and the waiting (`blocking`,
-//! `multiplex`).
+//! Not here: which frame is next (`course`), what a placeholder says, what goes around a picture
+//! (`framing`), parts that are put together in private memory (`parts`), converting (`convert`), why
+//! it ended (`end`), and the waiting (`blocking`, `multiplex`).
+
+mod parts;
 
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
-use shm_ring::{FrameInfo, MaybeTorn};
+use shm_ring::{Bounds, MaybeTorn};
 use worker::{Seat, SkipCause, Slot, Viewer, Watching, signals, unix_ns};
 
 use crate::Sender;
 use crate::awaiting::Await;
+use crate::beginning::Beginning;
 use crate::convert::Conversions;
+use crate::course::Course;
 use crate::end::End;
+use crate::finale::Finale;
 use crate::framing::{Form, Framing, Size};
-use crate::http::multipart::{FrameNumber, Part};
-use crate::pacing::{Pacing, Step};
+use crate::pacing::Step;
 use crate::peer::Peer;
 use crate::placeholder::Placeholder;
 use crate::socket::{SLICE, is_later};
@@ -75,13 +81,16 @@ pub(crate) struct Stream<'a> {
     framing: Framing,
     conversions: Conversions<'a>,
     came: Instant,
-    pacing: Pacing,
+    course: Course,
     placeholder: Placeholder,
+    finale: Finale,
     peer: Peer,
     spell: Spell,
     next_tick: Instant,
     /// When it last ticked, and how many frames were sent by then.
     ticked: (Instant, u64),
+    /// Frames sent lately, a second.
+    rate: f64,
     /// What goes before the present frame.
     header: Vec<u8>,
     spill: Spill,
@@ -109,6 +118,7 @@ impl<'a> Stream<'a> {
     pub fn new(
         viewer: &Viewer,
         framing: Framing,
+        begins: Beginning,
         slot: &'a Slot,
         seat: Seat<'a>,
         sender: &'a Sender<'a>,
@@ -120,16 +130,8 @@ impl<'a> Stream<'a> {
         };
         tracing::info!("viewer {name} came");
         slot.set_viewer(Some(viewer));
-        let ring = sender.ring;
-        let head = ring.bounds().head;
-        let newest = ring.frame(head).ok().map(|frame| *frame.info());
-        let size = sender.config.size;
-        let placeholder = Placeholder::new(newest.as_ref(), size, now, unix_ns());
-        // A live picture begins with the frame that is there; an old one is no picture.
-        let is_live = placeholder.is_live(&ring.signal(), now);
-        let last = head.saturating_sub(u64::from(is_live));
         let mut spill = Spill::default();
-        framing.open(spill.refill());
+        framing.open(&begins.headers, spill.refill());
         Stream {
             name,
             sender,
@@ -139,12 +141,14 @@ impl<'a> Stream<'a> {
             framing,
             conversions: sender.converter.join(),
             came: now,
-            pacing: Pacing::new(last, sender.config.lag),
-            placeholder,
+            course: begins.course,
+            placeholder: begins.placeholder,
+            finale: Finale::default(),
             peer: Peer::new(now),
             spell: Spell::default(),
             next_tick: now,
             ticked: (now, 0),
+            rate: 0.0,
             header: Vec::with_capacity(256),
             spill,
             spilled_frame: None,
@@ -192,23 +196,24 @@ impl<'a> Stream<'a> {
         let mut sent = false;
         loop {
             if !self.spill.is_empty() && !self.send_spill(socket)? {
+                self.look(now); // or what is left out meanwhile is overwritten before it is known
                 return Ok(self.stall(now));
             }
             if ring.is_lost() {
                 return Err(End::Lost);
             }
             let ticket = ring.ticket(); // before looking, or a change in between is slept through
-            let bounds = ring.bounds();
-            if self.pacing.behind(bounds.head) > 0 {
+            let places = self.look(now);
+            if self.course.behind(places) > 0 {
                 if sent {
                     return Ok(Await::Turn);
                 }
                 if !self.is_drained(socket)? {
-                    self.pacing.note_unsent();
+                    self.course.note_unsent();
                     return Ok(self.stall(now));
                 }
             }
-            match self.pacing.next(bounds) {
+            match self.course.next(places) {
                 Step::Send { id, skipped } => {
                     if let Some((cause, count)) = skipped {
                         self.skip(cause, count, now);
@@ -216,18 +221,48 @@ impl<'a> Stream<'a> {
                     self.send_frame(socket, id, now)?;
                     sent = true;
                 }
-                Step::Wait if !self.is_placeholder_due(now) => {
-                    return Ok(Await::Change(ticket, now + FRAME_WAIT));
+                Step::Wait if !self.is_due(now) => {
+                    return Ok(Await::Change(ticket, self.wake(now)));
                 }
                 Step::Wait if !self.is_drained(socket)? => return Ok(self.stall(now)),
-                Step::Wait => self.send_placeholder(now),
+                Step::Wait => match self.finale.take(now) {
+                    Some(id) => self.send_again(socket, id)?,
+                    None => self.send_placeholder(now),
+                },
             }
         }
     }
 
+    /// What there is for the viewer by now; what was left out of it is counted.
+    fn look(&mut self, now: Instant) -> Bounds {
+        let (places, left_out) = self.course.look(self.sender.ring, now);
+        if left_out.overwritten > 0 {
+            self.skip(SkipCause::Overwritten, left_out.overwritten, now);
+        }
+        if left_out.asked > 0 {
+            self.skipped[SkipCause::Decimated as usize] += left_out.asked;
+            self.slot.add_skipped(SkipCause::Decimated, left_out.asked);
+        }
+        places
+    }
+
+    /// Whether there is something to send that is no new frame.
+    fn is_due(&self, now: Instant) -> bool {
+        self.finale.due().is_some_and(|at| at <= now) || self.is_placeholder_due(now)
+    }
+
+    /// The longest wait for the next frame.
+    fn wake(&self, now: Instant) -> Instant {
+        [self.course.due(), self.finale.due()]
+            .into_iter()
+            .flatten()
+            .fold(now + FRAME_WAIT, Instant::min)
+    }
+
     /// The last thing to be done with it: counts and says how it ended.
     pub fn ended(&mut self, end: &End, now: Instant) {
-        let missed = self.pacing.missed(self.sender.ring.bounds().head);
+        let places = self.look(now);
+        let missed = self.course.missed(places);
         if missed > 0 {
             self.skip(SkipCause::Slow, missed, now);
         }
@@ -246,13 +281,14 @@ impl<'a> Stream<'a> {
     /// Everything that wants doing once a second.
     fn tick(&mut self, socket: &TcpStream, now: Instant) -> Result<(), End> {
         self.next_tick = now + TICK;
-        let head = self.sender.ring.bounds().head;
-        self.slot.set_lag(self.pacing.behind(head));
+        let places = self.look(now);
+        self.slot.set_lag(self.course.behind(places));
+        self.slot.set_shift(self.course.shift(unix_ns()));
         let (last, sent) = self.ticked;
         let passed = now.saturating_duration_since(last);
         if !passed.is_zero() {
-            self.slot
-                .set_rate((self.sent - sent) as f64 / passed.as_secs_f64());
+            self.rate = (self.sent - sent) as f64 / passed.as_secs_f64();
+            self.slot.set_rate(self.rate);
             self.ticked = (now, self.sent);
         }
         if let Some(over) = self.spell.over(now) {
@@ -297,22 +333,43 @@ impl<'a> Stream<'a> {
             self.skip(SkipCause::Overwritten, 1, now);
             return Ok(());
         };
-        let form = self.framing.form();
-        let begun = match Form::of(frame.info()) {
-            Some((found, size)) if found == form => self.send_lent(socket, &frame, size)?,
-            Some((_, size)) => self.send_converted(frame.info(), form, size),
-            None => Err(SkipCause::Unusable),
-        };
-        match begun {
+        match self.begin(socket, &frame)? {
             Ok(len) => {
                 self.left_out = 0;
+                self.course.sent(id);
                 self.placeholder.frame(frame.info(), now);
+                if self.framing.wants().dual_final_frames {
+                    self.finale.frame(id, now);
+                }
                 self.spilled_frame = Some((len, frame.info().meta.captured_ns));
             }
             Err(_) if ring.is_lost() => return Err(End::Lost),
             Err(cause) => self.skip(cause, 1, now),
         }
         Ok(())
+    }
+
+    /// Sends frame `id` once more, if it is still there; it counts for nothing.
+    fn send_again(&mut self, socket: &TcpStream, id: u64) -> Result<(), End> {
+        let Ok(frame) = self.sender.ring.frame(id) else {
+            return Ok(());
+        };
+        let _ = self.begin(socket, &frame)?;
+        Ok(())
+    }
+
+    /// Begins a frame in the form that the viewer takes.
+    fn begin(&mut self, socket: &TcpStream, frame: &MaybeTorn<'_>) -> Result<Begun, End> {
+        let form = self.framing.form();
+        Ok(match Form::of(frame.info()) {
+            Some((_, size)) if self.framing.wants().zero_data => {
+                self.send_nothing(frame.info(), size)
+            }
+            Some((found, size)) if found != form => self.send_converted(frame.info(), form, size),
+            Some((_, size)) if self.framing.is_unbounded() => self.send_copied(frame, size),
+            Some((_, size)) => self.send_lent(socket, frame, size)?,
+            None => Err(SkipCause::Unusable),
+        })
     }
 
     /// Sends a frame from where it lies, all that the socket takes but its last bytes.
@@ -335,7 +392,7 @@ impl<'a> Stream<'a> {
         self.written += written as u64;
         let rest = self.spill.refill();
         copy_rest(&self.header, frame, written, rest);
-        rest.extend_from_slice(self.framing.trailer());
+        self.framing.end_picture(rest);
         if frame.is_intact() {
             return Ok(Ok(info.len));
         }
@@ -344,30 +401,6 @@ impl<'a> Stream<'a> {
         }
         self.spill.refill();
         Ok(Err(SkipCause::Overwritten))
-    }
-
-    /// Puts all of a frame that has another form into `spill`.
-    fn send_converted(&mut self, info: &FrameInfo, form: Form, size: Size) -> Begun {
-        let picture = self.conversions.picture(self.sender.ring, info.id, form)?;
-        let len = picture.len();
-        self.write_header(info, len, size);
-        self.spill.refill().extend_from_slice(&self.header);
-        self.spill.set_picture(picture);
-        self.spill.more().extend_from_slice(self.framing.trailer());
-        Ok(len)
-    }
-
-    /// Writes what goes before a frame that is sent as so many bytes.
-    fn write_header(&mut self, info: &FrameInfo, len: usize, size: Size) {
-        let part = Part {
-            len,
-            captured_ns: info.meta.captured_ns,
-            frame: Some(FrameNumber {
-                id: info.id,
-                skipped: self.left_out,
-            }),
-        };
-        self.framing.header(&part, size, &mut self.header);
     }
 
     /// Goes on with a part that is half out; whether all of it is.
@@ -387,35 +420,6 @@ impl<'a> Stream<'a> {
             self.slot.add_latency(unix_ns().saturating_sub(captured_ns));
         }
         Ok(true)
-    }
-
-    fn is_placeholder_due(&self, now: Instant) -> bool {
-        let said = self.sender.ring.signal();
-        self.placeholder.is_due(&said, now)
-    }
-
-    /// Says that there is no picture; `spill` has it.
-    fn send_placeholder(&mut self, now: Instant) {
-        let state = self.sender.ring.signal();
-        let easel = &self.sender.easel;
-        let Some(still) = self.placeholder.show(&state, easel, now) else {
-            return;
-        };
-        let picture = match self.framing.form() {
-            Form::Jpeg => Some(still.jpeg.clone()),
-            Form::Bgr => self.conversions.still(&still),
-        };
-        let Some(picture) = picture else {
-            return;
-        };
-        let part = Part {
-            len: picture.len(),
-            captured_ns: unix_ns(),
-            frame: None,
-        };
-        self.framing.header(&part, still.size, self.spill.refill());
-        self.spill.set_picture(picture);
-        self.spill.more().extend_from_slice(self.framing.trailer());
     }
 
     fn skip(&mut self, cause: SkipCause, count: u64, now: Instant) {

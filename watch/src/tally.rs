@@ -112,7 +112,7 @@ impl Tally {
         let Some(stamp) = frame.stamp else {
             return self.count(None, None, at);
         };
-        if let Err(fault) = self.missed(stamp.id) {
+        if let Err(fault) = self.missed(stamp.id, 0) {
             let (number, offset) = (frame.number, frame.offset);
             let name = format!("frame {number} (coded {}, from byte {offset})", stamp.id);
             self.note(format!("{name}: {fault}"));
@@ -205,7 +205,9 @@ impl Tally {
             match decimal(text) {
                 Some(id) if id > 0 => {
                     part.id = Some(id);
-                    faults.extend(self.follow(id, value("X-Seqcast-Skipped")));
+                    // Absent where the viewer asked for all frames.
+                    let asked = value("X-Seqcast-Asked").and_then(decimal).unwrap_or(0);
+                    faults.extend(self.follow(id, value("X-Seqcast-Skipped"), asked));
                 }
                 _ => faults.push(format!("X-Seqcast-Frame is {:?}", lossy(text))),
             }
@@ -222,11 +224,12 @@ impl Tally {
         self.part = Some(part);
     }
 
-    /// Checks an id against the one before it, and what the server says about the gap.
-    fn follow(&mut self, id: u64, skipped: Option<&[u8]>) -> Option<String> {
+    /// Checks an id against the one before it, and what the server says about the gap: so many are
+    /// missing, and so many more were `asked` to be left out.
+    fn follow(&mut self, id: u64, skipped: Option<&[u8]>, asked: u64) -> Option<String> {
         let text = skipped.unwrap_or_default();
         let said = decimal(text);
-        match self.missed(id) {
+        match self.missed(id, asked) {
             // What came before this viewer is not for it to know.
             Ok(None) => said
                 .is_none()
@@ -235,16 +238,16 @@ impl Tally {
                 format!(
                     "X-Seqcast-Skipped is {:?}, but {missed} are missing since {}",
                     lossy(text),
-                    id - missed - 1
+                    id - missed.saturating_add(asked).min(id - 1) - 1
                 )
             }),
             Err(fault) => Some(fault),
         }
     }
 
-    /// Counts the ids between the last one and this one, and says how many, if there was a last
-    /// one. An id that does not rise is a fault, and forgotten.
-    fn missed(&mut self, id: u64) -> Result<Option<u64>, String> {
+    /// Counts the ids between the last one and this one but those left out as `asked`, and says how
+    /// many, if there was a last one. An id that does not rise is a fault, and forgotten.
+    fn missed(&mut self, id: u64, asked: u64) -> Result<Option<u64>, String> {
         let Some(last) = self.last_id else {
             self.last_id = Some(id);
             return Ok(None);
@@ -253,7 +256,7 @@ impl Tally {
             self.repeated += 1;
             return Err(format!("its id does not rise, the last one was {last}"));
         }
-        let missed = id - last - 1;
+        let missed = (id - last - 1).saturating_sub(asked);
         self.last_id = Some(id);
         self.lost += missed;
         Ok(Some(missed))
@@ -276,7 +279,7 @@ impl Tally {
         let Some(stamp) = coded else {
             return self.count(id, captured_ns, at);
         };
-        if let Err(fault) = self.missed(stamp.id) {
+        if let Err(fault) = self.missed(stamp.id, 0) {
             self.note(format!("{name}, coded {}: {fault}", stamp.id));
             return None;
         }

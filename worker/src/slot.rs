@@ -77,16 +77,24 @@ pub enum SkipCause {
     Overwritten = 2,
     /// It is not in the form that the viewer takes, and could not be put into it.
     Unusable = 3,
+    /// The viewer asked for fewer (`/stream?fps=`): no loss.
+    Decimated = 4,
 }
 
 impl SkipCause {
     /// All, in the order of their counters.
-    pub const ALL: [SkipCause; 4] = [
+    pub const ALL: [SkipCause; 5] = [
         SkipCause::Slow,
         SkipCause::Behind,
         SkipCause::Overwritten,
         SkipCause::Unusable,
+        SkipCause::Decimated,
     ];
+
+    /// Whether the viewer was to have the frame.
+    pub fn is_loss(self) -> bool {
+        self != SkipCause::Decimated
+    }
 
     /// The name in status and logs.
     pub fn name(self) -> &'static str {
@@ -95,6 +103,7 @@ impl SkipCause {
             SkipCause::Behind => "behind",
             SkipCause::Overwritten => "overwritten",
             SkipCause::Unusable => "unusable",
+            SkipCause::Decimated => "asked",
         }
     }
 }
@@ -159,6 +168,8 @@ pub struct Slot {
     pub(crate) latency_ns: AtomicU64,
     /// Frames sent in the last second or so, by a thousand.
     pub(crate) rate: AtomicU64,
+    /// How far in the past the viewer is shown, nanoseconds; 0 where it is live.
+    pub(crate) shift_ns: AtomicU64,
     pub(crate) now: Counters,
     /// `now` as it was when the present viewer came.
     pub(crate) mark: Counters,
@@ -249,6 +260,11 @@ impl Slot {
         self.rate.store((fps * 1000.0) as u64, Relaxed);
     }
 
+    /// How far in the past the viewer is shown; nothing: it is live.
+    pub fn set_shift(&self, shift: Duration) {
+        self.shift_ns.store(shift.as_nanos() as u64, Relaxed);
+    }
+
     /// How long after its capture the last byte of a frame was given to the viewer's socket. A sixteenth of
     /// each goes into the mean.
     pub fn add_latency(&self, ns: u64) {
@@ -282,6 +298,7 @@ impl Slot {
         self.lag.store(0, Relaxed);
         self.latency_ns.store(0, Relaxed);
         self.rate.store(0, Relaxed);
+        self.shift_ns.store(0, Relaxed);
     }
 
     fn about<T: for<'de> Deserialize<'de>>(&self) -> Option<T> {

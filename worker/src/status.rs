@@ -118,9 +118,12 @@ pub struct Worker {
     /// To this viewer; of a capture process, since the instance began.
     pub frames: u64,
     pub bytes: u64,
+    /// Without those that the viewer asked not to have (`asked` in `skip_causes`).
     pub skipped: u64,
     pub skip_causes: BTreeMap<&'static str, u64>,
     pub lag: u64,
+    /// How far in the past it is shown; 0 where it is live.
+    pub shift_s: f64,
     /// From the capture of a frame to the viewer's socket, a mean of the last 16 or so; null before the first.
     pub latency_ms: Option<f64>,
     pub stalled_s: f64,
@@ -224,7 +227,10 @@ pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool
             bytes_captured: capture.now.bytes.load(Relaxed),
             frames_sent: sum(&|now| now.frames.load(Relaxed)),
             bytes_sent: sum(&|now| now.bytes.load(Relaxed)),
-            frames_skipped: sum(&|now| total(now.causes.iter().map(|n| n.load(Relaxed)))),
+            frames_skipped: sum(&|now| {
+                let losses = SkipCause::ALL.iter().filter(|cause| cause.is_loss());
+                total(losses.map(|&cause| now.causes[cause as usize].load(Relaxed)))
+            }),
             skip_causes: SkipCause::ALL.into_iter().filter_map(skip_causes).collect(),
             torn: sum(&|now| now.torn.load(Relaxed)),
             restarts: total(board.all().map(|cell| cell.restarts().into())),
@@ -403,9 +409,15 @@ fn worker(
         fps: slot.rate.load(Relaxed) as f64 / 1000.0,
         frames: since(&|c| c.frames.load(Relaxed)),
         bytes: since(&|c| c.bytes.load(Relaxed)),
-        skipped: total(skip_causes.values().copied()),
+        skipped: total(
+            SkipCause::ALL
+                .iter()
+                .filter(|cause| cause.is_loss())
+                .filter_map(|cause| skip_causes.get(cause.name()).copied()),
+        ),
         skip_causes,
         lag: slot.lag.load(Relaxed),
+        shift_s: seconds(slot.shift_ns.load(Relaxed)),
         latency_ms: Some(slot.latency_ns.load(Relaxed))
             .filter(|&ns| ns > 0)
             .map(|ns| (ns / 10_000) as f64 / 100.0),

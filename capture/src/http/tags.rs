@@ -16,6 +16,8 @@ pub struct Tags {
     pub stamp: Option<u64>,
     /// `X-Seqcast-Frame`: another seqcast's number of it.
     pub number: Option<u64>,
+    /// `X-Seqcast-Asked`: how many before it were not asked for (`?fps=`).
+    pub asked: u64,
     /// `X-Seqcast-Signal`: another seqcast's placeholder.
     pub is_placeholder: bool,
 }
@@ -27,6 +29,8 @@ impl Tags {
             self.stamp = nanoseconds(value);
         } else if name.eq_ignore_ascii_case(b"X-Seqcast-Frame") {
             self.number = decimal(value);
+        } else if name.eq_ignore_ascii_case(b"X-Seqcast-Asked") {
+            self.asked = decimal(value).unwrap_or(0);
         } else if name.eq_ignore_ascii_case(b"X-Seqcast-Signal") {
             self.is_placeholder = true;
         }
@@ -46,7 +50,7 @@ impl Tags {
     pub(super) fn missed_since(&self, last: Option<u64>) -> u64 {
         match (last, self.number) {
             (Some(last), Some(number)) if number > last && number - last <= WIDEST => {
-                number - last - 1
+                (number - last - 1).saturating_sub(self.asked)
             }
             _ => 0,
         }
@@ -143,6 +147,13 @@ mod tests {
         assert_eq!(missed(Some(7), "1"), 0);
         assert_eq!(missed(Some(7), "18446744073709551615"), 0);
         assert_eq!(missed(Some(7), "x"), 0);
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_not_missing() {
+        let tags = tags(&[("X-Seqcast-Frame", "20"), ("X-Seqcast-Asked", "10")]);
+        assert_eq!(tags.missed_since(Some(7)), 2);
+        assert_eq!(tags.missed_since(Some(15)), 0);
     }
 
     #[test]

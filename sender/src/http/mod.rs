@@ -2,6 +2,7 @@
 //!
 //! Not here: sockets, deadlines, frames.
 
+pub mod ask;
 pub mod avi;
 pub mod clip;
 pub mod controls;

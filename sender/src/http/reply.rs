@@ -3,10 +3,10 @@
 //! Every reply but a stream says `Connection: close`: one connection, one request, one process.
 //! Not here: the parts of a stream (`multipart`), and writing any of it to a socket.
 
-use shm_ring::FrameInfo;
+use shm_ring::{Clamped, FrameInfo};
 
 use super::clip::file_name;
-use super::multipart::{BOUNDARY, Stamp};
+use super::multipart::{BOUNDARY, Clocks, Stamp};
 use super::request::Reject;
 
 /// The status codes in use (RFC 9110 section 15; 431: RFC 6585).
@@ -60,23 +60,6 @@ impl Code {
             Code::Unavailable => "Retry-After: 5\r\n",
             _ => "",
         }
-    }
-}
-
-/// One moment on both clocks, nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Clocks {
-    /// Unix time.
-    pub unix_ns: u64,
-    /// `CLOCK_MONOTONIC`.
-    pub monotonic_ns: u64,
-}
-
-impl Clocks {
-    /// A Unix time of the past on the other clock.
-    fn monotonic(self, unix_ns: u64) -> u64 {
-        let age = self.unix_ns.saturating_sub(unix_ns);
-        self.monotonic_ns.saturating_sub(age)
     }
 }
 
@@ -184,9 +167,10 @@ impl From<Reject> for Reply {
     }
 }
 
-/// A stream's head, in the form that µStreamer's clients are used to. HTTP/1.0, since the
-/// body has no length and ends with the connection.
-pub fn stream_head() -> Vec<u8> {
+/// A stream's head, in the form that µStreamer's clients are used to, with further header lines,
+/// each with its CRLF. HTTP/1.0, since the body has no length and ends with the connection. A proxy
+/// is asked to pass it on as it comes (nginx and others: `X-Accel-Buffering`).
+pub fn stream_head(headers: &str) -> Vec<u8> {
     format!(
         "HTTP/1.0 200 OK\r\n\
          Cache-Control: no-store, no-cache, must-revalidate, proxy-revalidate, pre-check=0, \
@@ -194,9 +178,36 @@ pub fn stream_head() -> Vec<u8> {
          Pragma: no-cache\r\n\
          Expires: Mon, 3 Jan 2000 12:34:56 GMT\r\n\
          X-Content-Type-Options: nosniff\r\n\
+         X-Accel-Buffering: no\r\n\
+         {headers}\
          Content-Type: multipart/x-mixed-replace;boundary={BOUNDARY}\r\n\r\n"
     )
     .into_bytes()
+}
+
+/// The header line by which a page finds its own stream in `/state`, as µStreamer sets it: the key
+/// that the viewer gave itself, or 0, and its number.
+pub fn cookie(key: Option<&str>, viewer: u64) -> String {
+    let mut encoded = String::new();
+    for byte in key.unwrap_or("0").bytes() {
+        // The unreserved of RFC 3986 section 2.3.
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(byte.into());
+        } else {
+            encoded += &format!("%{byte:02X}");
+        }
+    }
+    format!("Set-Cookie: stream_client={encoded}/{viewer:016x}; path=/; max-age=30\r\n")
+}
+
+/// Header lines that say where a stream begins, and why that is not where it was to.
+pub fn begins(id: u64, clamped: Option<Clamped>) -> String {
+    let why = match clamped {
+        None => "",
+        Some(Clamped::Overwritten) => "X-Seqcast-Clamped: overwritten\r\n",
+        Some(Clamped::NotYet) => "X-Seqcast-Clamped: not-yet\r\n",
+    };
+    format!("X-Seqcast-From: {id}\r\n{why}")
 }
 
 #[cfg(test)]
@@ -225,12 +236,28 @@ mod tests {
     #[test]
     fn heads_parse() {
         for head in [
-            stream_head(),
+            stream_head(&(cookie(Some("a"), 1) + &begins(7, Some(Clamped::NotYet)))),
             Reply::error(Code::Unavailable, "Full.").into_bytes(true),
         ] {
             let mut headers = [httparse::EMPTY_HEADER; 16];
             let parsed = httparse::Response::new(&mut headers).parse(&head).unwrap();
             assert_eq!(parsed, httparse::Status::Complete(head.len()));
         }
+    }
+
+    #[test]
+    fn a_cookie_holds_any_key() {
+        let head = "Set-Cookie: stream_client=";
+        let tail = "; path=/; max-age=30\r\n";
+        let id = "0123456789abcdef";
+        for (key, value) in [
+            (None, "0"),
+            (Some("tab-1_a.b~"), "tab-1_a.b~"),
+            (Some("a b;/é"), "a%20b%3B%2F%C3%A9"),
+        ] {
+            let want = format!("{head}{value}/{id}{tail}");
+            assert_eq!(cookie(key, 0x0123_4567_89ab_cdef), want);
+        }
+        assert_eq!(begins(7, None), "X-Seqcast-From: 7\r\n");
     }
 }

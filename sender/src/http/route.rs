@@ -4,21 +4,16 @@
 
 use std::time::Duration;
 
+use super::ask::StreamAsk;
 use super::clip::ClipAsk;
 use super::health;
 use super::when::When;
 
-/// The most characters of a viewer's key; the rest is cut.
-pub const MAX_KEY: usize = 64;
-
 /// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Route {
-    /// Live video.
-    Stream {
-        /// The name that the viewer gave itself, made harmless for logs and status.
-        key: Option<String>,
-    },
+    /// Video.
+    Stream(Box<StreamAsk>),
     /// One frame.
     Snapshot {
         /// Of that moment; none: a fresh one.
@@ -45,12 +40,12 @@ pub enum Route {
     ProgramJson,
     /// A control to set, in mjpg-streamer's words: the query.
     Command(String),
-    /// Something that is here, asked for in a way that makes no sense: a sentence.
-    Invalid(String),
     /// The source's controls, to look at or to set.
     Controls,
     /// The page for people.
     Page,
+    /// Something, but not so: what is wrong, as a sentence.
+    Invalid(String),
     /// Nothing that is here.
     NotFound,
 }
@@ -89,7 +84,7 @@ pub(super) fn posted(path: &str) -> Posted {
     match route(path, "") {
         Route::Controls => Posted::Settings,
         // mjpg-streamer takes it so, too, and some of its clients send it.
-        Route::Stream { .. } | Route::Snapshot { .. } => Posted::Nothing,
+        Route::Stream(_) | Route::Snapshot { .. } => Posted::Nothing,
         _ => Posted::Refused,
     }
 }
@@ -114,14 +109,9 @@ fn health(query: &str) -> Route {
 }
 
 fn stream(query: &str) -> Route {
-    let key = parameter(query, "key").map(|key| {
-        key.chars()
-            .filter(|c| !c.is_control())
-            .take(MAX_KEY)
-            .collect::<String>()
-    });
-    Route::Stream {
-        key: key.filter(|key| !key.is_empty()),
+    match StreamAsk::parse(query) {
+        Ok(ask) => Route::Stream(Box::new(ask)),
+        Err(why) => Route::Invalid(why),
     }
 }
 
@@ -177,16 +167,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::http::ask::MAX_KEY;
 
     fn keyed(key: &str) -> Route {
-        Route::Stream {
+        Route::Stream(Box::new(StreamAsk {
             key: Some(key.to_owned()),
-        }
+            ..StreamAsk::default()
+        }))
     }
 
     #[test]
     fn addresses_and_aliases() {
-        let unnamed = Route::Stream { key: None };
+        let unnamed = Route::Stream(Box::default());
         let fresh = Route::Snapshot { at: None };
         let at = Some(When::Ago(2_000_000_000));
         let then = Route::Snapshot { at };
@@ -195,10 +187,11 @@ mod tests {
             ("/", "1732270000", Route::Page),
             ("/stream", "", unnamed.clone()),
             ("/stream", "key=tab-1&x=y", keyed("tab-1")),
+            ("/stream", "extra=1&key=a%20b%2Fc+d", keyed("a b/c d")),
             (
                 "/stream",
-                "extra_headers=1&key=a%20b%2Fc+d",
-                keyed("a b/c d"),
+                "fps=x",
+                Route::Invalid("fps is a number from 0.01 to 1000.".into()),
             ),
             ("/stream", "key=", unnamed.clone()),
             ("/stream", "key=%0A%1b%00", unnamed.clone()),
@@ -277,7 +270,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_query_is_bounded(path in "/?(stream|)", query in ".{0,200}") {
-            if let Route::Stream { key: Some(key) } = route(&path, &query) {
+            if let Route::Stream(ask) = route(&path, &query)
+                && let Some(key) = ask.key
+            {
                 prop_assert!(key.chars().count() <= MAX_KEY && !key.chars().any(char::is_control));
             }
         }

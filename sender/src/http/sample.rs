@@ -118,6 +118,7 @@ fn worker(role: Role, pid: u32) -> Worker {
         skipped: 0,
         skip_causes: BTreeMap::new(),
         lag: 1,
+        shift_s: 0.0,
         latency_ms: Some(1.5),
         stalled_s: 0.0,
         torn: 0,

@@ -135,13 +135,18 @@ impl House {
 
     /// Publishes a frame of `len` bytes that all tell its id.
     pub fn publish(&self, len: usize) -> u64 {
+        self.publish_of(worker::unix_ns(), len)
+    }
+
+    /// The same, captured at that Unix time, nanoseconds.
+    pub fn publish_of(&self, captured_ns: u64, len: usize) -> u64 {
         let mut writer = self.writer();
         let id = writer.next_id();
         let meta = FrameMeta {
             format: *b"MJPG",
             width: 320,
             height: 240,
-            captured_ns: worker::unix_ns(),
+            captured_ns,
             ..FrameMeta::default()
         };
         writer.publish(&vec![mark(id); len], &meta).unwrap()
@@ -198,6 +203,12 @@ pub struct Client {
 pub struct Part {
     pub id: Option<u64>,
     pub skipped: u64,
+    /// Left out since the viewer asked for fewer.
+    pub asked: Option<u64>,
+    /// Sent before.
+    pub again: bool,
+    /// What µStreamer would say, names without their beginning.
+    pub extra: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
@@ -216,6 +227,13 @@ impl Client {
             ended: false,
             reader,
         }
+    }
+
+    /// The next bytes of a body, as they are.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.reader.read_exact(&mut bytes).unwrap();
+        bytes
     }
 
     pub fn body(mut self) -> Vec<u8> {
@@ -267,6 +285,7 @@ impl Client {
         }
         assert_eq!(delimiter, "--boundarydonotcross");
         let (mut id, mut skipped, mut len, mut stamped) = (None, 0, None, false);
+        let (mut asked, mut again, mut extra) = (None, false, Vec::new());
         let mut filler = false;
         loop {
             let line = self.line()?;
@@ -285,14 +304,26 @@ impl Client {
                 "X-Timestamp" => stamped = value.parse::<f64>().unwrap() > 1e9,
                 "X-Seqcast-Frame" => id = Some(value.parse().unwrap()),
                 "X-Seqcast-Skipped" => skipped = value.parse().unwrap(),
+                "X-Seqcast-Asked" => asked = Some(value.parse().unwrap()),
+                "X-Seqcast-Again" => again = value == "1",
                 "X-Seqcast-Signal" => filler = value == "none",
-                _ => panic!("{line}"),
+                _ => {
+                    let name = name.strip_prefix("X-UStreamer-").expect(&line);
+                    extra.push((name.to_owned(), value.to_owned()));
+                }
             }
         }
         assert!(stamped && filler == id.is_none());
         let mut body = vec![0; len.expect("a length")];
         self.reader.read_exact(&mut body).ok()?;
-        Some(Part { id, skipped, body })
+        Some(Part {
+            id,
+            skipped,
+            asked,
+            again,
+            extra,
+            body,
+        })
     }
 
     /// The next part that is a frame.

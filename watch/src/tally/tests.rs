@@ -126,6 +126,21 @@ fn a_viewer_without_frames_has_one_long_gap() {
 }
 
 #[test]
+fn what_was_asked_to_be_left_out_is_not_lost() {
+    let mut tally = tally();
+    for (id, skipped, asked) in [("7", "0", "0"), ("13", "0", "5"), ("21", "2", "5")] {
+        let headers = [
+            ("X-Timestamp", &*stamp(100)),
+            ("X-Seqcast-Frame", id),
+            ("X-Seqcast-Skipped", skipped),
+            ("X-Seqcast-Asked", asked),
+        ];
+        assert!(part(&mut tally, &headers, JPEG, 105).is_some());
+    }
+    assert_eq!((tally.frames, tally.lost, tally.invalid_count), (3, 2, 0));
+}
+
+#[test]
 fn missing_ids_are_lost_and_the_server_must_say_so() {
     let mut tally = tally();
     // What the first says cannot be checked.
