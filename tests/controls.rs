@@ -155,8 +155,8 @@ fn a_request_whose_body_has_two_lengths_is_refused() {
         411
     );
     for (method, path, allow) in [
-        ("POST", "/status", "GET, HEAD"),
-        ("PUT", "/controls", "GET, HEAD, POST"),
+        ("POST", "/status", "GET, HEAD, OPTIONS"),
+        ("PUT", "/controls", "GET, HEAD, OPTIONS, POST"),
     ] {
         let reply = exchange(address, request(method, address, path));
         assert_eq!((reply.code, reply.header("Allow")), (405, Some(allow)));

@@ -29,10 +29,13 @@ fuzz_target!(|input: (bool, usize, Vec<u8>)| {
             let rules = Rules {
                 read_only: false,
                 loopback_only,
+                allow_origin: None,
+                rights: None,
+                origin: &request.origin,
             };
             if let Ok(settings) = settings(&post, rules) {
                 assert!(loopback_only && !settings.is_empty());
-                assert!(!post.is_foreign && !post.is_forwarded);
+                assert!(!request.origin.is_foreign && !request.origin.is_forwarded);
             }
         }
     }

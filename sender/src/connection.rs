@@ -17,6 +17,7 @@ use worker::status::Status;
 use worker::{Engaged, Seat, Slot, Viewer, signals, status, unix_ns};
 
 use crate::accept::Arrival;
+use crate::auth::User;
 use crate::awaiting::Await;
 use crate::beginning::Beginning;
 use crate::clip::{self, Clip, Cut};
@@ -26,13 +27,16 @@ use crate::end::End;
 use crate::framing::Framing;
 use crate::http::ask::StreamAsk;
 use crate::http::clip::ClipAsk;
+use crate::http::controls::{self, Rules};
+use crate::http::gate::{Verdict, gate};
 use crate::http::mjpg::{self, Command};
 use crate::http::multipart::Clocks;
+use crate::http::origin::Origin;
 use crate::http::reply::{self, Code, Reply};
 use crate::http::request::{self, MAX_REQUEST, Parsed, Post, Request};
 use crate::http::route::{Route, route};
 use crate::http::when::When;
-use crate::http::{controls, health, metrics, page, state};
+use crate::http::{cors, health, metrics, page, state};
 use crate::snapshot::{self, Snapshot, Taken};
 use crate::socket::{SLICE, is_later};
 use crate::spill::Spill;
@@ -51,6 +55,8 @@ const REPLY: Duration = Duration::from_secs(30);
 const REPLY_WHEN_SHORT: Duration = Duration::from_secs(1);
 /// For the client to close after it.
 const LINGER: Duration = Duration::from_secs(1);
+/// For who gave a wrong password to be told.
+const DENIED: Duration = Duration::from_secs(1);
 /// For the supervisor to answer, which gives the capture process 2 s and looks twice a second.
 const ANSWER: Duration = Duration::from_secs(3);
 /// Between two looks for its answer.
@@ -64,6 +70,10 @@ pub(crate) struct Connection<'a> {
     slot: &'a Slot,
     socket: TcpStream,
     address: SocketAddr,
+    /// Who asks, where a password is asked for.
+    user: Option<&'a User>,
+    /// Where the request comes from.
+    origin: Origin,
     phase: Phase<'a>,
     _engaged: Engaged<'a>,
 }
@@ -73,6 +83,8 @@ enum Phase<'a> {
     Raw,
     /// Reading the request: what there is of it, and since when.
     Request(Vec<u8>, Instant),
+    /// Letting who gave a wrong password wait, since when.
+    Denied(Instant, HeadOnly),
     /// Waiting for a fresh frame.
     Snapshot(Snapshot<'a>, HeadOnly),
     Clip(Box<Clip<'a>>),
@@ -118,6 +130,8 @@ impl<'a> Connection<'a> {
             socket: arrival.socket,
             // A viewer over IPv4 on an IPv6 socket is shown as what it is.
             address: SocketAddr::new(address.ip().to_canonical(), address.port()),
+            user: None,
+            origin: Origin::default(),
             phase: match arrival.protocol {
                 Protocol::Http => Phase::Request(Vec::new(), now),
                 Protocol::Raw => Phase::Raw,
@@ -148,6 +162,15 @@ impl<'a> Connection<'a> {
                     match read_request(&self.socket, bytes, *began, self.sender, now) {
                         Ok(verdict) => self.answer(verdict, now),
                         Err(wait) => Led::Wait(wait),
+                    }
+                }
+                Phase::Denied(began, head_only) => {
+                    let until = *began + patience(DENIED, self.sender);
+                    if now < until && !signals::stopping() {
+                        let until = until.min(now + SLICE);
+                        Led::Wait(Await::Change(self.sender.ring.ticket(), until))
+                    } else {
+                        say(unauthorized(), *head_only, now)
                     }
                 }
                 Phase::Snapshot(snapshot, head_only) => {
@@ -203,7 +226,14 @@ impl<'a> Connection<'a> {
                 Led::To(Phase::Linger(_)) if self.socket.shutdown(Shutdown::Write).is_err() => {
                     return None;
                 }
-                Led::To(phase) => self.phase = phase,
+                Led::To(mut phase) => {
+                    if let (Phase::Reply(reply, _), Some(allow)) =
+                        (&mut phase, &self.sender.config.allow_origin)
+                    {
+                        allow.mark(reply.head());
+                    }
+                    self.phase = phase;
+                }
                 Led::Out => return None,
             }
         }
@@ -218,21 +248,39 @@ impl<'a> Connection<'a> {
         }
     }
 
-    fn answer(&self, verdict: Parsed, now: Instant) -> Led<'a> {
+    fn answer(&mut self, verdict: Parsed, now: Instant) -> Led<'a> {
         let Request {
             head_only,
             path,
             query,
             post,
+            authorization,
+            origin,
         } = match verdict {
             Parsed::Request(request) => request,
             Parsed::Reject(reject) => {
                 tracing::debug!("{}: {}", self.address, reject.why);
                 return say(reject.into(), false, now);
             }
+            Parsed::Options { takes_post } => {
+                let allow_origin = self.sender.config.allow_origin.as_ref();
+                return say(cors::options(takes_post, allow_origin), false, now);
+            }
             Parsed::NeedMore => return Led::Out, // nothing was asked
         };
-        let reply = match route(&path, &query) {
+        self.origin = origin;
+        let route = route(&path, &query);
+        if let Some(guard) = &self.sender.guard {
+            match gate(&route, || guard.recognise(authorization.as_ref())) {
+                Verdict::Enter(user) => self.user = user,
+                Verdict::Ask => return say(unauthorized(), head_only, now),
+                Verdict::Deny => {
+                    guard.complain(&self.address.ip(), now);
+                    return Led::To(Phase::Denied(now, head_only));
+                }
+            }
+        }
+        let reply = match route {
             Route::Stream(ask) => return self.http_stream(&ask, head_only, now),
             Route::Snapshot {
                 at: None | Some(When::Next),
@@ -255,7 +303,7 @@ impl<'a> Connection<'a> {
             Route::History => as_json(serde_json::to_vec(&self.sender.board.history())),
             Route::InputJson => return self.ask(Ask::List, Then::InputJson, head_only, now),
             Route::ProgramJson => mjpg::program_json(&status(self.sender)),
-            Route::Command(query) => return self.command(&query, post, head_only, now),
+            Route::Command(query) => return self.command(&query, head_only, now),
             Route::Controls => return self.controls(post, head_only, now),
             Route::Page => page::page(),
             Route::Invalid(why) => Reply::error(Code::BadRequest, &why),
@@ -300,7 +348,10 @@ impl<'a> Connection<'a> {
         }
         match Cut::new(ask, self.sender) {
             Ok(cut) if head_only => say_bytes(&cut.head, now),
-            Ok(cut) => {
+            Ok(mut cut) => {
+                if let Some(allow) = &self.sender.config.allow_origin {
+                    allow.mark(&mut cut.head);
+                }
                 let clip = Clip::new(cut, self.address, self.sender, now);
                 Led::To(Phase::Clip(Box::new(clip)))
             }
@@ -309,7 +360,7 @@ impl<'a> Connection<'a> {
     }
 
     fn controls(&self, post: Option<Post>, head_only: bool, now: Instant) -> Led<'a> {
-        let rules = self.sender.rules();
+        let rules = self.rules();
         let ask = match post.map(|post| controls::settings(&post, rules)) {
             None => Ask::List,
             Some(Ok(settings)) => Ask::Set(settings),
@@ -318,17 +369,18 @@ impl<'a> Connection<'a> {
         self.ask(ask, Then::Say, head_only, now)
     }
 
-    fn command(&self, query: &str, post: Option<Post>, head_only: bool, now: Instant) -> Led<'a> {
-        // A HEAD has no effect; without a word of where it comes from nobody may.
-        let Some(post) = post.filter(|_| !head_only) else {
-            let why = "A command is given by GET.";
+    fn command(&self, query: &str, head_only: bool, now: Instant) -> Led<'a> {
+        if head_only {
             let reply = Reply {
                 headers: "Allow: GET\r\n".into(),
-                ..Reply::error(Code::MethodNotAllowed, why)
+                ..Reply::error(Code::MethodNotAllowed, "A command is given by GET.")
             };
             return say(reply, head_only, now);
+        }
+        let permitted = match self.rules().refusal_of_get() {
+            Some(why) => Err(Reply::error(Code::Forbidden, why)),
+            None => Ok(()),
         };
-        let permitted = controls::permit(&post, self.sender.rules());
         match permitted.and_then(|()| Command::new(query)) {
             Ok(command) => self.ask(Ask::List, Then::Give(command), head_only, now),
             Err(reply) => say(reply, head_only, now),
@@ -355,7 +407,7 @@ impl<'a> Connection<'a> {
         now: Instant,
     ) -> Led<'a> {
         let reply = match then {
-            Then::Say => controls::reply(answer, self.sender.rules()),
+            Then::Say => controls::reply(answer, self.rules()),
             Then::InputJson => mjpg::input_json(answer, &status(self.sender)),
             Then::Given(command) => command.reply(answer),
             Then::Give(command) => match answer {
@@ -372,6 +424,17 @@ impl<'a> Connection<'a> {
         say(reply, head_only, now)
     }
 
+    fn rules(&self) -> Rules<'_> {
+        let config = self.sender.config;
+        Rules {
+            read_only: config.read_only,
+            loopback_only: config.loopback_only,
+            allow_origin: config.allow_origin.as_ref(),
+            rights: self.user.map(|user| user.rights),
+            origin: &self.origin,
+        }
+    }
+
     /// A seat for the viewer; if there is none, that is counted and said.
     fn take_seat(&self) -> Option<Seat<'a>> {
         let board = self.sender.board;
@@ -384,18 +447,42 @@ impl<'a> Connection<'a> {
         seat
     }
 
+    /// Whether the viewer's address has more streams with this one than it may have: so many. Each says who it is
+    /// before it counts, so no two get the last place; but both may be turned away.
+    fn is_one_too_many(&self, viewer: &Viewer) -> Option<usize> {
+        let most = self.sender.config.per_address?;
+        self.slot.set_viewer(Some(viewer));
+        let host = viewer.host();
+        let board = self.sender.board;
+        if board.count_viewers(|other| other.host() == host) <= most {
+            return None;
+        }
+        self.slot.set_viewer(None);
+        board.add_refused();
+        let address = &viewer.addr;
+        tracing::info!("viewer {address} turned away: its address has all places that it may have");
+        Some(most)
+    }
+
     fn stream(&self, framing: Framing, ask: &StreamAsk, seat: Seat<'a>, now: Instant) -> Led<'a> {
         let id = number();
         let begins = Beginning::new(ask, id, self.sender, now);
         let viewer = Viewer {
             addr: self.address.to_string(),
             via: None,
-            user: None,
+            user: self.user.map(|user| user.name.clone()),
             protocol: Cow::Borrowed(framing.name()),
             key: ask.key.clone(),
             id,
             wants: ask.wants,
         };
+        if let Some(most) = self.is_one_too_many(&viewer) {
+            drop(seat);
+            return match framing {
+                Framing::Raw => Led::Out,
+                Framing::Multipart(_) => say(too_many(most), false, now),
+            };
+        }
         let stream = Stream::new(&viewer, framing, begins, self.slot, seat, self.sender, now);
         let mut stream = Box::new(stream);
         match stream.set_up(&self.socket) {
@@ -424,7 +511,7 @@ fn read_request(
             Ok(0) => return Ok(Parsed::NeedMore),
             Ok(count) => {
                 bytes.extend_from_slice(&chunk[..count]);
-                let parsed = request::parse(bytes, sender.config.loopback_only);
+                let parsed = request::parse(bytes, sender.config.checks_host());
                 if parsed != Parsed::NeedMore {
                     return Ok(parsed);
                 }
@@ -530,6 +617,19 @@ fn full(seats: usize) -> Reply {
         ),
     };
     Reply::error(Code::Unavailable, &sentence)
+}
+
+fn too_many(most: usize) -> Reply {
+    let streams = if most == 1 { "stream" } else { "streams" };
+    let sentence = format!(
+        "Your address may have {most} {streams} at once. Close one, or start seqcast with more --clients-per-address."
+    );
+    Reply::error(Code::Unavailable, &sentence)
+}
+
+fn unauthorized() -> Reply {
+    let why = "A name and a password are wanted here.";
+    Reply::error(Code::Unauthorized, why)
 }
 
 fn snapshot_reply(sender: &Sender<'_>, info: &FrameInfo, jpeg: Shared) -> Reply {

@@ -7,10 +7,11 @@
 //!
 //! What belongs here: protocols, pacing, and the way from the ring to a socket. What does not:
 //! where frames come from (`capture`), how many senders there are and what becomes of a dead one
-//! (`supervisor`). The parsers and decisions ([`http`], `pacing`, `feed`, `placeholder`, `spell`) do no
+//! (`supervisor`). The parsers and decisions ([`http`], [`auth`], `pacing`, `feed`, `placeholder`, `spell`) do no
 //! I/O.
 
 mod accept;
+pub mod auth;
 mod awaiting;
 mod beginning;
 mod blocking;
@@ -47,9 +48,10 @@ use std::time::{Duration, Instant};
 use shm_ring::Reader;
 use worker::{Board, Cell, Channel, Instance, State, Watching, exit, signals};
 
+use crate::auth::{Auth, Guard};
 use crate::convert::Converter;
 use crate::desk::Desk;
-use crate::http::controls::Rules;
+use crate::http::cors::AllowOrigin;
 use crate::placeholder::Easel;
 
 /// How one sender process serves its connections, of which it takes as many at once as its cell
@@ -95,12 +97,26 @@ pub struct Config {
     pub on_demand: bool,
     /// Controls are not set over HTTP.
     pub read_only: bool,
+    /// Who may look over HTTP, and who may set controls; none: no password is asked for.
+    pub auth: Option<Auth>,
+    /// Whose pages may read what is answered over HTTP, beside the server's own.
+    pub allow_origin: Option<AllowOrigin>,
+    /// Streams that one address may have at once; none: as many as there are seats.
+    pub per_address: Option<usize>,
     /// Frames that a viewer may fall behind before it is put on the newest; at least 1.
     pub lag: u64,
     /// Pixels of the placeholder until the first frame has come.
     pub size: (u32, u32),
     /// JPEG quality of what is encoded here, 1 to 100.
     pub quality: u8,
+}
+
+impl Config {
+    /// Whether requests for other hosts' names are refused. A page that reaches this server through a name of its
+    /// own knows no password, and browsers send none of another name's along.
+    fn checks_host(&self) -> bool {
+        self.loopback_only && self.auth.is_none()
+    }
 }
 
 /// The longest wait for a connection, so that the heart beats and a stop is seen.
@@ -119,6 +135,7 @@ struct Sender<'a> {
     easel: Easel,
     converter: Converter,
     desk: Desk<'a>,
+    guard: Option<Guard<'a>>,
 }
 
 /// Serves connections until SIGTERM, or until it has nothing to serve: the ring was cut short
@@ -139,6 +156,7 @@ pub fn run(
         easel: Easel::default(),
         converter: Converter::new(config.quality),
         desk: Desk::new(channel),
+        guard: config.auth.as_ref().map(Guard::new),
     };
     let served = accept::Door::new(listeners).and_then(|door| match config.model {
         Model::OneByOne => {
@@ -171,13 +189,6 @@ impl<'a> Sender<'a> {
             self.cell.ring();
         }
         watching
-    }
-
-    fn rules(&self) -> Rules {
-        Rules {
-            read_only: self.config.read_only,
-            loopback_only: self.config.loopback_only,
-        }
     }
 
     /// Whether it is to go on.

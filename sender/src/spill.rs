@@ -31,6 +31,11 @@ impl Spill {
         &mut self.head
     }
 
+    /// What is in the buffer, of which nothing was sent yet.
+    pub fn head(&mut self) -> &mut Vec<u8> {
+        &mut self.head
+    }
+
     /// Puts a picture behind what is in the buffer.
     pub fn set_picture(&mut self, picture: Shared) {
         self.picture = Some(picture);

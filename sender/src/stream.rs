@@ -132,6 +132,9 @@ impl<'a> Stream<'a> {
         slot.set_viewer(Some(viewer));
         let mut spill = Spill::default();
         framing.open(&begins.headers, spill.refill());
+        if let Some(allow) = &sender.config.allow_origin {
+            allow.mark(spill.head());
+        }
         Stream {
             name,
             sender,

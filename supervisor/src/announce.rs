@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use sender::auth::Users;
 use shm_ring::{Reader, Signal};
 use worker::status::{Status, Worker};
 use worker::{Board, CAPTURE_CELL, SourceInfo};
@@ -17,7 +18,7 @@ use crate::{address, units};
 /// A source that shows nothing for so long is announced as it is.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Prints where the instance answers over `http` and sends `raw` frames, and who can look.
+/// Prints where the instance answers over `http` and sends `raw` frames.
 pub fn addresses(http: &[SocketAddr], raw: &[SocketAddr]) {
     for at in address::reachable(http) {
         say!("page      http://{at}/");
@@ -27,13 +28,50 @@ pub fn addresses(http: &[SocketAddr], raw: &[SocketAddr]) {
     for at in address::reachable(raw) {
         say!("raw       {at}  (BGR frames to whoever connects)");
     }
+}
+
+/// Prints who can look there; `users`: those who are asked for a password over HTTP.
+pub fn who_may(http: &[SocketAddr], raw: &[SocketAddr], users: Option<&Users>) {
     let port = http.first().map_or(8080, SocketAddr::port);
-    if address::loopback_only(http) && address::loopback_only(raw) {
+    let (http_here, raw_here) = (address::loopback_only(http), address::loopback_only(raw));
+    if http_here && raw_here {
         say!("          only this machine; for your network: --http 0.0.0.0:{port}");
-    } else {
-        say!("WARNING   anyone who reaches these addresses can look: there is no password");
     }
+    match users {
+        None if http_here && raw_here => {}
+        None => say!("WARNING   anyone who reaches these addresses can look: there is no password"),
+        Some(users) => {
+            say!("password  {}", rights(users.count(), users.controlling()));
+            if !http_here {
+                say!(
+                    "WARNING   names, passwords and pictures can be read on their way: this is plain HTTP (--tls-cert)"
+                );
+            }
+            if !raw_here {
+                say!(
+                    "WARNING   anyone who reaches the raw address can look: raw frames know no password"
+                );
+            }
+        }
+    }
+}
+
+/// Prints how to stop it.
+pub fn how_to_stop() {
     say!("stop      Ctrl-C");
+}
+
+/// Of so many users, how many may do what.
+fn rights(users: usize, controlling: usize) -> String {
+    let of_all = match users {
+        1 => "1 user may look".to_owned(),
+        _ => format!("{users} users may look"),
+    };
+    match controlling {
+        0 => format!("{of_all}, none may set controls"),
+        all if all == users => format!("{of_all} and set controls"),
+        some => format!("{of_all}, {some} of them may set controls"),
+    }
 }
 
 /// The part that waits for the source: said once, when the first frame is there or none is.
@@ -181,6 +219,13 @@ mod tests {
         (source.kind, source.detail) = ("stdin".into(), "standard input".into());
         source.fps = 0.0;
         assert_eq!(describe(&source), "standard input, 1280x720 MJPG");
+    }
+
+    #[test]
+    fn how_many_may_what() {
+        assert_eq!(rights(1, 0), "1 user may look, none may set controls");
+        assert_eq!(rights(1, 1), "1 user may look and set controls");
+        assert_eq!(rights(3, 1), "3 users may look, 1 of them may set controls");
     }
 
     #[test]

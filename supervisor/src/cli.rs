@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use sender::http::cors::AllowOrigin;
 use worker::control::Setting;
 
 use crate::address::Address;
@@ -57,6 +58,8 @@ pub enum Command {
     Watch(Watch),
     /// List cameras: what they offer, and what to do where this user may not open one
     Devices(Devices),
+    /// Make a line for --auth-file: asks for a password, or reads it from standard input
+    Password(Password),
 }
 
 /// `seqcast serve`.
@@ -100,6 +103,17 @@ pub struct Serve {
     /// Where to answer: HOST:PORT, PORT (this machine only) or :PORT (every address); port 0: any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub http: Address,
+    /// Who may look over HTTP and who may set controls: lines USER:HASH or USER:HASH:control, as `seqcast
+    /// password` and `openssl passwd -6` make them [default: whoever gets there may look]
+    #[arg(long, value_name = "FILE")]
+    pub auth_file: Option<PathBuf>,
+    /// Let pages of another origin read what is answered: http://HOST[:PORT], whose pages may also set controls,
+    /// or * for all to look
+    #[arg(long, value_name = "ORIGIN")]
+    pub allow_origin: Option<AllowOrigin>,
+    /// Streams that one address may have at once [default: as --clients]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub clients_per_address: Option<u16>,
     /// Where to send raw BGR frames to whoever connects, as in 2017; an address as of --http [default: nowhere]
     #[arg(long, value_name = "ADDR")]
     pub raw: Option<Address>,
@@ -172,6 +186,16 @@ pub struct Devices {
     pub json: bool,
 }
 
+/// `seqcast password`.
+#[derive(Debug, Args)]
+pub struct Password {
+    /// The user's name
+    pub user: String,
+    /// The user may set controls, too
+    #[arg(long)]
+    pub control: bool,
+}
+
 /// `seqcast watch`.
 #[derive(Debug, Args)]
 pub struct Watch {
@@ -221,6 +245,8 @@ mod tests {
             assert_eq!(serve.stall, Duration::from_secs(3));
             assert_eq!(serve.on_demand, None);
             assert_eq!((serve.control, serve.read_only), (vec![], false));
+            assert_eq!((serve.auth_file, serve.allow_origin), (None, None));
+            assert_eq!(serve.clients_per_address, None);
             assert_eq!(serve.name, "cam0");
             assert_eq!(
                 (serve.model, serve.viewers_per_sender),
@@ -237,6 +263,9 @@ mod tests {
         assert!(Cli::try_parse_from(["seqcast", "--raw", "8081", "--format", "bgr24"]).is_ok());
         assert!(Cli::try_parse_from(["seqcast", "--raw", "1", "--raw", "2"]).is_err());
         assert!(Cli::try_parse_from(["seqcast", "--format", "rgb"]).is_err());
+        assert!(Cli::try_parse_from(["seqcast", "--allow-origin", "a"]).is_err());
+        assert!(Cli::try_parse_from(["seqcast", "--allow-origin", "*"]).is_ok());
+        assert!(Cli::try_parse_from(["seqcast", "password"]).is_err());
         for format in ["auto", "mjpeg", "yuyv", "rgb24", "grey"] {
             assert!(Cli::try_parse_from(["seqcast", "--format", format]).is_ok());
         }

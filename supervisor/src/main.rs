@@ -5,6 +5,7 @@
 
 mod address;
 mod announce;
+mod auth_file;
 mod choose;
 mod cli;
 mod demand;
@@ -17,6 +18,7 @@ mod limits;
 mod model;
 mod notify;
 mod output;
+mod password;
 mod policy;
 mod ring;
 mod ring_dump;
@@ -68,6 +70,7 @@ fn run(cli: &cli::Cli) -> anyhow::Result<i32> {
         Some(cli::Command::Ring(asked)) => ring::run(asked),
         Some(cli::Command::Watch(asked)) => watching::run(asked),
         Some(cli::Command::Devices(asked)) => devices::run(asked),
+        Some(cli::Command::Password(asked)) => password::run(asked),
     }
 }
 

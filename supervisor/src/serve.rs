@@ -12,6 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitStatus, waitpid};
+use sender::auth::Auth;
 use sender::{Listener, Protocol};
 use shm_ring::{Reader, Ring};
 use tracing::{error, info, warn};
@@ -20,6 +21,7 @@ use worker::status::{Status, Worker};
 use worker::{Board, CAPTURE_CELL, Instance, Role, Slot, State, channel, exit, title};
 
 use crate::announce::{self, Announcement};
+use crate::auth_file;
 use crate::cli;
 use crate::demand::{Audience, Demand};
 use crate::fork::{self, Child};
@@ -58,6 +60,11 @@ pub fn run(asked: &cli::Serve) -> Result<i32> {
         let why = "--on-demand closes the source and opens it again, and standard input cannot be opened again";
         return Err(crate::Usage(why.into()).into());
     }
+    let users = asked
+        .auth_file
+        .as_deref()
+        .map(auth_file::read)
+        .transpose()?;
     let group = asked.ring_group.as_deref();
     let gid = group.map(ring_group::resolve).transpose()?;
     let seats = usize::from(asked.clients);
@@ -97,6 +104,9 @@ pub fn run(asked: &cli::Serve) -> Result<i32> {
             loopback_only: address::loopback_only(&http),
             on_demand: asked.on_demand.is_some(),
             read_only: asked.read_only,
+            auth: users.clone().map(Auth::new).transpose()?,
+            allow_origin: asked.allow_origin.clone(),
+            per_address: asked.clients_per_address.map(usize::from),
         },
         capture,
         policy: Policy::new(roles, asked.stall),
@@ -115,6 +125,8 @@ pub fn run(asked: &cli::Serve) -> Result<i32> {
         began_ns: worker::monotonic_ns(),
     };
     announce::addresses(&http, &raw);
+    announce::who_may(&http, &raw, users.as_ref());
+    announce::how_to_stop();
     sys::reap_by_waiting()?;
     fork::end_workers_with_panics();
     let code = supervisor.run(&mut Announcement::new(source));

@@ -8,8 +8,8 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use shm_ring::{Map, Notice, Segment};
@@ -18,7 +18,7 @@ use crate::cell::{Cell, Process};
 use crate::clock::cpu_ns;
 use crate::history::{Counts, History, Sample, Samples};
 use crate::layout::{Layout, PAGE};
-use crate::slot::Slot;
+use crate::slot::{Slot, Viewer};
 use crate::{Error, Instance, monotonic_ns, unix_ns};
 
 const MAGIC: u64 = u64::from_ne_bytes(*b"SEQBOARD");
@@ -224,6 +224,19 @@ impl Board {
     pub fn taken_seats(&self) -> usize {
         let taken = |seat: &&AtomicU32| seat.load(Relaxed) != 0;
         self.seat_pids().iter().filter(taken).count()
+    }
+
+    /// Viewers that are so, over all senders. Of two that have each said who they are, one at least
+    /// counts both.
+    pub fn count_viewers(&self, is: impl Fn(&Viewer) -> bool) -> usize {
+        // Between what this process said and what it now looks at.
+        fence(SeqCst);
+        self.all()
+            .skip(CAPTURE_CELL + 1)
+            .flat_map(|cell| cell.slots())
+            .filter_map(Slot::viewer)
+            .filter(is)
+            .count()
     }
 
     /// A stream that was turned away.

@@ -8,6 +8,7 @@
 //! Not here: the process (`cell`), and how it is shown (`status`).
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -125,6 +126,16 @@ pub struct Viewer {
     pub id: u64,
     /// How it wants its stream, in the words of µStreamer.
     pub wants: Wants,
+}
+
+impl Viewer {
+    /// The address alone, without the port.
+    pub fn host(&self) -> String {
+        match self.addr.parse::<SocketAddr>() {
+            Ok(address) => address.ip().to_string(),
+            Err(_) => self.addr.clone(),
+        }
+    }
 }
 
 /// What a viewer may want of its stream, as µStreamer names it (`/stream?extra_headers=1&…`).

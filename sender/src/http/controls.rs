@@ -10,59 +10,77 @@ use serde_json::{Value, json};
 use worker::control::{MOST_SETTINGS, Setting};
 use worker::message::{Answer, Refusal};
 
+use super::cors::AllowOrigin;
+use super::origin::Origin;
 use super::reply::{Code, Reply};
 use super::request::Post;
 use super::route::decode;
+use crate::auth::Rights;
 
-/// What the server was told about setting controls.
+/// What the server was told about setting controls, and who asks.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules {
+pub struct Rules<'a> {
     /// `--read-only`.
     pub read_only: bool,
     /// HTTP is on loopback addresses only.
     pub loopback_only: bool,
+    /// `--allow-origin`.
+    pub allow_origin: Option<&'a AllowOrigin>,
+    /// Those of who asks; none: no password is asked for.
+    pub rights: Option<Rights>,
+    /// Where the request comes from.
+    pub origin: &'a Origin,
 }
 
-impl Rules {
-    /// Why nobody may set any; none: whoever gets here may.
+const FOREIGN: &str = "Controls can be set only by this server's own page, or by a program.";
+
+impl Rules<'_> {
+    /// Why who asks may not set any; none: may.
     pub fn refusal(self) -> Option<&'static str> {
         if self.read_only {
-            Some("Controls cannot be set here: seqcast was started with --read-only.")
-        } else if !self.loopback_only {
-            Some(
-                "Controls can be set only where HTTP is on loopback addresses alone: there is no password.",
-            )
-        } else {
-            None
+            return Some("Controls cannot be set here: seqcast was started with --read-only.");
         }
+        match self.rights {
+            Some(Rights::Control) => {}
+            Some(Rights::View) => {
+                return Some(
+                    "You may look and not set controls: your line in --auth-file does not end with :control.",
+                );
+            }
+            None if !self.loopback_only => {
+                return Some(
+                    "Controls can be set only where HTTP is on loopback addresses alone: there is no password.",
+                );
+            }
+            None if self.origin.is_forwarded => {
+                return Some("Controls cannot be set through a proxy: there is no password.");
+            }
+            None => {}
+        }
+        // A browser sends a password along, whose page ever asks.
+        let named = self.origin.named.as_deref().zip(self.allow_origin);
+        let is_named = named.is_some_and(|(origin, allowed)| allowed.names(origin));
+        if self.origin.is_foreign && !is_named {
+            return Some(FOREIGN);
+        }
+        None
     }
-}
 
-/// Whether the request may set any, whatever it brings.
-///
-/// # Errors
-/// The reply that says why not.
-pub fn permit(post: &Post, rules: Rules) -> Result<(), Reply> {
-    if let Some(why) = rules.refusal() {
-        return Err(Reply::error(Code::Forbidden, why));
+    /// The same of a GET, which a picture in another's page can send.
+    pub fn refusal_of_get(self) -> Option<&'static str> {
+        let unproven = self.origin.is_unproven.then_some(FOREIGN);
+        self.refusal().or(unproven)
     }
-    if post.is_forwarded {
-        let why = "Controls cannot be set through a proxy: there is no password.";
-        return Err(Reply::error(Code::Forbidden, why));
-    }
-    if post.is_foreign {
-        let why = "Controls can be set only by this server's own page, or by a program.";
-        return Err(Reply::error(Code::Forbidden, why));
-    }
-    Ok(())
 }
 
 /// What the request wants set.
 ///
 /// # Errors
 /// The reply that says why it may not, or cannot be read.
-pub fn settings(post: &Post, rules: Rules) -> Result<Vec<Setting>, Reply> {
-    permit(post, rules)?;
+pub fn settings(post: &Post, rules: Rules<'_>) -> Result<Vec<Setting>, Reply> {
+    if let Some(why) = rules.refusal() {
+        return Err(Reply::error(Code::Forbidden, why));
+    }
     let bad = |why: String| Reply::error(Code::BadRequest, &why);
     let settings = match post.content_type.as_str() {
         "application/x-www-form-urlencoded" => from_form(&post.body).map_err(bad)?,
@@ -133,7 +151,7 @@ impl<'de> Deserialize<'de> for Pairs {
 }
 
 /// What is answered; none: no answer came.
-pub fn reply(answer: Option<Answer>, rules: Rules) -> Reply {
+pub fn reply(answer: Option<Answer>, rules: Rules<'_>) -> Reply {
     match answer {
         Some(Ok(controls)) => {
             let refusal = rules.refusal();
@@ -167,9 +185,18 @@ pub fn refused(refusal: Refusal) -> Reply {
 mod tests {
     use super::*;
 
-    const OPEN: Rules = Rules {
+    const HERE: &Origin = &Origin {
+        is_foreign: false,
+        is_unproven: false,
+        named: None,
+        is_forwarded: false,
+    };
+    const OPEN: Rules<'_> = Rules {
         read_only: false,
         loopback_only: true,
+        allow_origin: None,
+        rights: None,
+        origin: HERE,
     };
     const FORM: &str = "application/x-www-form-urlencoded";
     const JSON: &str = "application/json";
@@ -177,13 +204,11 @@ mod tests {
     fn post(content_type: &str, body: &str) -> Post {
         Post {
             content_type: content_type.into(),
-            is_foreign: false,
-            is_forwarded: false,
             body: body.into(),
         }
     }
 
-    fn code(post: &Post, rules: Rules) -> Code {
+    fn code(post: &Post, rules: Rules<'_>) -> Code {
         settings(post, rules).unwrap_err().code
     }
 
@@ -229,16 +254,52 @@ mod tests {
     #[test]
     fn who_may_not() {
         let fine = post(FORM, "gain=1");
-        let foreign = Post {
+        let foreign = &Origin {
             is_foreign: true,
-            ..fine.clone()
+            named: Some("http://a".into()),
+            ..Origin::default()
         };
-        assert_eq!(code(&foreign, OPEN), Code::Forbidden);
-        let forwarded = Post {
+        let forwarded = &Origin {
             is_forwarded: true,
-            ..fine.clone()
+            ..Origin::default()
         };
-        assert_eq!(code(&forwarded, OPEN), Code::Forbidden);
+        let named = "http://a".parse().ok();
+        let another = "http://b".parse().ok();
+        let with = |origin, rights, allow_origin: &'static str| Rules {
+            origin,
+            rights,
+            allow_origin: match allow_origin {
+                "" => None,
+                "*" => Some(&AllowOrigin::All),
+                "a" => named.as_ref(),
+                _ => another.as_ref(),
+            },
+            ..OPEN
+        };
+        let (view, control) = (Some(Rights::View), Some(Rights::Control));
+        for (rules, may) in [
+            (with(HERE, None, ""), true),
+            (with(forwarded, None, ""), false),
+            (with(foreign, None, ""), false),
+            (with(foreign, None, "*"), false),
+            (with(foreign, None, "b"), false),
+            (with(foreign, None, "a"), true),
+            (with(HERE, view, ""), false),
+            (with(HERE, control, ""), true),
+            (with(forwarded, control, ""), true),
+            (with(foreign, control, ""), false),
+            (with(foreign, control, "*"), false),
+            (with(foreign, control, "a"), true),
+            (with(foreign, view, "a"), false),
+        ] {
+            assert_eq!(settings(&fine, rules).is_ok(), may, "{rules:?}");
+        }
+        let far = Rules {
+            loopback_only: false,
+            rights: control,
+            ..OPEN
+        };
+        assert!(settings(&fine, far).is_ok());
         for rules in [
             Rules {
                 read_only: true,
@@ -254,6 +315,20 @@ mod tests {
             let json: Value = serde_json::from_slice(&body).unwrap();
             assert_eq!(json["writable"], false);
         }
+    }
+
+    #[test]
+    fn a_get_must_prove_more() {
+        let unproven = Origin {
+            is_unproven: true,
+            ..HERE.clone()
+        };
+        let rules = Rules {
+            origin: &unproven,
+            ..OPEN
+        };
+        assert_eq!((rules.refusal(), OPEN.refusal_of_get()), (None, None));
+        assert!(rules.refusal_of_get().is_some());
     }
 
     #[test]

@@ -6,6 +6,36 @@
 
 use super::request::values;
 
+/// What a request says of where it comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// A browser says that a page of another origin sent it.
+    pub is_foreign: bool,
+    /// A browser may have sent it for any page: it does not say for which.
+    pub is_unproven: bool,
+    /// The one that a browser names, where it names one.
+    pub named: Option<String>,
+    /// It came through a proxy that says so.
+    pub is_forwarded: bool,
+}
+
+impl Origin {
+    pub(super) fn new(headers: &[httparse::Header<'_>], host: Option<&[u8]>) -> Self {
+        Origin {
+            is_foreign: is_foreign(headers, host),
+            is_unproven: is_unproven(headers),
+            named: named(headers),
+            is_forwarded: is_forwarded(headers),
+        }
+    }
+}
+
+fn named(headers: &[httparse::Header<'_>]) -> Option<String> {
+    let mut origins = values(headers, "origin");
+    let first = origins.next().filter(|_| origins.next().is_none())?;
+    std::str::from_utf8(first).map(str::to_owned).ok()
+}
+
 /// By `Sec-Fetch-Site` (W3C Fetch Metadata), `Origin` (RFC 6454) and `Referer` (RFC 9110 section
 /// 10.1.3), against the `Host`: each that is there must agree.
 pub(super) fn is_foreign(headers: &[httparse::Header<'_>], host: Option<&[u8]>) -> bool {

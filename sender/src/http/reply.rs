@@ -15,7 +15,9 @@ use super::request::Reject;
 #[allow(missing_docs)] // the names say it
 pub enum Code {
     Ok = 200,
+    NoContent = 204,
     BadRequest = 400,
+    Unauthorized = 401,
     Forbidden = 403,
     NotFound = 404,
     MethodNotAllowed = 405,
@@ -36,7 +38,9 @@ impl Code {
     fn reason(self) -> &'static str {
         match self {
             Code::Ok => "OK",
+            Code::NoContent => "No Content",
             Code::BadRequest => "Bad Request",
+            Code::Unauthorized => "Unauthorized",
             Code::Forbidden => "Forbidden",
             Code::NotFound => "Not Found",
             Code::MethodNotAllowed => "Method Not Allowed",
@@ -57,6 +61,10 @@ impl Code {
     /// Headers that belong to the code itself.
     fn headers(self) -> &'static str {
         match self {
+            // RFC 7617 section 2; the realm is µStreamer's.
+            Code::Unauthorized => {
+                "WWW-Authenticate: Basic realm=\"Restricted area\", charset=\"UTF-8\"\r\n"
+            }
             Code::Unavailable => "Retry-After: 5\r\n",
             _ => "",
         }
@@ -129,19 +137,24 @@ impl Reply {
 
     /// All but the body, of which so many bytes are to follow; none: until the connection's end.
     pub fn head(&self, len: Option<u64>) -> Vec<u8> {
-        let len = len.map(|len| format!("Content-Length: {len}\r\n"));
+        let body = match (self.code, len) {
+            // RFC 9110 section 8.6: not even a length.
+            (Code::NoContent, _) => String::new(),
+            (_, None) => format!("Content-Type: {}\r\n", self.content_type),
+            (_, Some(len)) => format!(
+                "Content-Type: {}\r\nContent-Length: {len}\r\n",
+                self.content_type
+            ),
+        };
         format!(
             "HTTP/1.1 {} {}\r\n\
-             Content-Type: {}\r\n\
-             {}\
+             {body}\
              Cache-Control: no-store\r\n\
              X-Content-Type-Options: nosniff\r\n\
              {}{}\
              Connection: close\r\n\r\n",
             self.code as u16,
             self.code.reason(),
-            self.content_type,
-            len.unwrap_or_default(),
             self.code.headers(),
             self.headers,
         )
@@ -229,6 +242,7 @@ mod tests {
     fn codes_bring_their_headers() {
         let text = |code| String::from_utf8(Reply::error(code, "No.").into_bytes(true)).unwrap();
         assert!(text(Code::Unavailable).contains("\r\nRetry-After: 5\r\n"));
+        assert!(text(Code::Unauthorized).contains("Basic realm=\"Restricted area\""));
         let head_only = text(Code::NotFound);
         assert!(head_only.contains("\r\nContent-Length: 4\r\n") && head_only.ends_with("\r\n\r\n"));
     }

@@ -1,14 +1,15 @@
 //! A request, read from whatever bytes have come so far (RFC 9112).
 //!
-//! Only what a viewer needs: GET and HEAD, whose bodies are ignored, and POST with a short body of a
+//! Only what a viewer needs: GET, HEAD and OPTIONS, whose bodies are ignored, and POST with a short body of a
 //! length that was said before, to where something takes one. What the target means is
 //! [`route`](super::route)'s to say; how long to wait for the rest is the connection's.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::origin;
+use super::origin::Origin;
 use super::reply::Code;
-use super::route::{Posted, Route, posted, route};
+use super::route::{Posted, posted};
+use crate::auth::Authorization;
 
 /// The most bytes of a request's head; what is longer is answered 431.
 pub const MAX_HEAD: usize = 8 * 1024;
@@ -27,6 +28,11 @@ pub enum Parsed {
     NeedMore,
     /// A whole request that is in order.
     Request(Request),
+    /// OPTIONS: what can be asked for there.
+    Options {
+        /// A POST, too.
+        takes_post: bool,
+    },
     /// To be answered with an error, and the connection closed.
     Reject(Reject),
 }
@@ -40,9 +46,12 @@ pub struct Request {
     pub path: String,
     /// What follows the question mark, still percent-encoded; empty without one.
     pub query: String,
-    /// Of a POST what it brings, and of a GET with a command ([`Route::Command`]) where it comes from, without a
-    /// body; none of every other.
+    /// Of a POST what it brings, where that matters; none of every other.
     pub post: Option<Post>,
+    /// Who sends it.
+    pub authorization: Option<Authorization>,
+    /// Where it comes from.
+    pub origin: Origin,
 }
 
 /// What a POST brings.
@@ -50,10 +59,6 @@ pub struct Request {
 pub struct Post {
     /// Its body's media type, in lower case and without parameters; empty where none is said.
     pub content_type: String,
-    /// A browser says that a page of another origin sent it.
-    pub is_foreign: bool,
-    /// It came through a proxy that says so.
-    pub is_forwarded: bool,
     /// At most [`MAX_BODY`] bytes.
     pub body: Vec<u8>,
 }
@@ -113,14 +118,13 @@ fn judge(head: &httparse::Request<'_, '_>, rest: &[u8], loopback_only: bool) -> 
     let posted = path.map_or(Posted::Refused, posted);
     let takes_post = posted != Posted::Refused;
     let is_post = method == "POST" && takes_post;
-    if !is_post && !matches!(method, "GET" | "HEAD") {
-        let (why, headers) = match takes_post {
-            true => (
-                "Only GET, HEAD and POST are served here.",
-                "Allow: GET, HEAD, POST\r\n",
-            ),
-            false => ("Only GET and HEAD are served here.", "Allow: GET, HEAD\r\n"),
+    let is_options = method == "OPTIONS";
+    if !is_post && !is_options && !matches!(method, "GET" | "HEAD") {
+        let why = match takes_post {
+            true => "Only GET, HEAD, OPTIONS and POST are served here.",
+            false => "Only GET, HEAD and OPTIONS are served here.",
         };
+        let headers = allow(takes_post);
         return Parsed::Reject(Reject {
             code: Code::MethodNotAllowed,
             why,
@@ -138,6 +142,12 @@ fn judge(head: &httparse::Request<'_, '_>, rest: &[u8], loopback_only: bool) -> 
         return reject(Code::BadRequest, "An HTTP/1.1 request must name its Host.");
     }
 
+    // RFC 9112 section 3.2.4: of the server as a whole.
+    let target = if is_options && target == "*" {
+        "/"
+    } else {
+        target
+    };
     let Some((authority, path_and_query)) = split_target(target) else {
         return reject(Code::BadRequest, "The request's target is not a path.");
     };
@@ -149,33 +159,46 @@ fn judge(head: &httparse::Request<'_, '_>, rest: &[u8], loopback_only: bool) -> 
         );
     }
 
-    let (path, query) = split_query(path_and_query);
-    let path = if path.is_empty() { "/" } else { path };
-    let is_command = !is_post && matches!(route(path, query), Route::Command(_));
+    if is_options {
+        return Parsed::Options { takes_post };
+    }
+    let mut authorizations = values(head.headers, "authorization");
+    let authorization = authorizations.next().map(Authorization::new);
+    if authorizations.next().is_some() {
+        return reject(
+            Code::BadRequest,
+            "The request has more than one Authorization.",
+        );
+    }
     let post = match is_post && posted == Posted::Settings {
         true => match body(head, rest) {
             Ok(Some(body)) => Some(Post {
                 content_type: content_type(head),
-                is_foreign: origin::is_foreign(head.headers, host),
-                is_forwarded: origin::is_forwarded(head.headers),
                 body: body.to_owned(),
             }),
             Ok(None) => return Parsed::NeedMore,
             Err(why) => return Parsed::Reject(why),
         },
-        false => is_command.then(|| Post {
-            content_type: String::new(),
-            is_foreign: origin::is_foreign(head.headers, host) || origin::is_unproven(head.headers),
-            is_forwarded: origin::is_forwarded(head.headers),
-            body: Vec::new(),
-        }),
+        false => None,
     };
+    let (path, query) = split_query(path_and_query);
+    let path = if path.is_empty() { "/" } else { path };
     Parsed::Request(Request {
         head_only: method == "HEAD",
         path: path.to_owned(),
         query: query.to_owned(),
         post,
+        authorization,
+        origin: Origin::new(head.headers, host),
     })
+}
+
+/// The header line that says what can be asked for (RFC 9110 section 10.2.1).
+pub(super) fn allow(takes_post: bool) -> &'static str {
+    match takes_post {
+        true => "Allow: GET, HEAD, OPTIONS, POST\r\n",
+        false => "Allow: GET, HEAD, OPTIONS\r\n",
+    }
 }
 
 /// The values of all header lines of that name, given in lower case.

@@ -58,10 +58,10 @@ fn refusals() {
         Some(Code::MethodNotAllowed)
     );
     for (target, allow) in [
-        ("/controls?x", "Allow: GET, HEAD, POST\r\n"),
-        ("/stream", "Allow: GET, HEAD, POST\r\n"),
-        ("/status", "Allow: GET, HEAD\r\n"),
-        ("*", "Allow: GET, HEAD\r\n"),
+        ("/controls?x", "Allow: GET, HEAD, OPTIONS, POST\r\n"),
+        ("/stream", "Allow: GET, HEAD, OPTIONS, POST\r\n"),
+        ("/status", "Allow: GET, HEAD, OPTIONS\r\n"),
+        ("*", "Allow: GET, HEAD, OPTIONS\r\n"),
     ] {
         let bytes = format!("PUT {target} HTTP/1.0\r\n\r\n");
         let Parsed::Reject(reject) = parse(bytes.as_bytes(), true) else {
@@ -90,12 +90,12 @@ fn a_post_is_read_to_the_end_of_its_body_and_no_further() {
     assert_eq!(parse(&whole[..end - 1], true), Parsed::NeedMore);
     let got = request(&whole[..end]);
     assert_eq!(got, request(&whole));
-    let post = got.post.unwrap();
+    let post = got.post.as_ref().unwrap();
     assert_eq!(
         (post.content_type.as_str(), &*post.body),
         ("application/json", &b"{\"a\":1}"[..])
     );
-    assert!(!post.is_foreign);
+    assert!(!got.origin.is_foreign);
     let empty = request(&self::post("Content-Length: 0\r\n", "x"));
     assert_eq!(empty.post.unwrap().body, b"");
 }
@@ -165,15 +165,13 @@ fn a_post_is_taken_only_where_it_means_something() {
 fn a_command_says_where_it_comes_from() {
     let command = |headers: &str| {
         let head = "GET /?action=command&id=1&value=1 HTTP/1.0\r\nHost: localhost\r\n";
-        request(format!("{head}{headers}\r\n").as_bytes())
-            .post
-            .unwrap()
+        request(format!("{head}{headers}\r\n").as_bytes()).origin
     };
-    assert!(!command("").is_foreign);
+    let bare = command("");
+    assert!(!bare.is_foreign && !bare.is_unproven && !bare.is_forwarded);
     assert!(command("Origin: http://evil.example\r\n").is_foreign);
-    assert!(command("User-Agent: Mozilla/5.0\r\n").is_foreign);
+    assert!(command("User-Agent: Mozilla/5.0\r\n").is_unproven);
     assert!(command("Via: 1.1 proxy\r\n").is_forwarded);
-    assert_eq!(request(b"GET /?action=stream HTTP/1.0\r\n\r\n").post, None);
 }
 
 #[test]
@@ -230,6 +228,32 @@ fn dns_rebinding_is_refused_on_loopback_only() {
     assert_eq!(code(absolute), Some(Code::Misdirected));
 }
 
+#[test]
+fn options_and_who_asks() {
+    for (target, takes_post) in [
+        ("/controls?x", true),
+        ("/stream", true),
+        ("/status", false),
+        ("*", false),
+    ] {
+        let bytes = format!("OPTIONS {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(
+            parse(bytes.as_bytes(), true),
+            Parsed::Options { takes_post },
+            "{target}"
+        );
+    }
+    let evil = b"OPTIONS * HTTP/1.1\r\nHost: evil.example\r\n\r\n";
+    assert_eq!(code(evil), Some(Code::Misdirected));
+    let one = "Authorization: Basic YTpi\r\n";
+    let got = request(format!("GET / HTTP/1.0\r\nOrigin: http://a\r\n{one}\r\n").as_bytes());
+    assert_eq!(got.authorization, Some(Authorization::new(b"Basic YTpi")));
+    assert_eq!(got.origin.named.as_deref(), Some("http://a"));
+    assert!(got.origin.is_foreign && !got.origin.is_forwarded);
+    let twice = format!("GET / HTTP/1.0\r\n{one}{one}\r\n");
+    assert_eq!(code(twice.as_bytes()), Some(Code::BadRequest));
+}
+
 proptest! {
     /// Whatever comes, in whatever pieces: no panic, and a verdict once given stands.
     #[test]
@@ -249,6 +273,8 @@ fn hostile() -> impl Strategy<Value = Vec<u8>> {
     let token = prop_oneof![
         Just(b"GET ".to_vec()),
         Just(b"HEAD ".to_vec()),
+        Just(b"OPTIONS ".to_vec()),
+        Just(b"Authorization: Basic YTpi\r\n".to_vec()),
         Just(b"/stream?key=%41".to_vec()),
         Just(b"POST /controls".to_vec()),
         Just(b"Content-Length: 5\r\n".to_vec()),
