@@ -3,20 +3,21 @@
 //! Not here: what happens to the connection.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
+use crate::transport::Transport;
 use crate::{Listener, Protocol};
 
 /// A connection that has come.
 #[derive(Debug)]
 pub(crate) struct Arrival {
-    /// Non-blocking.
-    pub socket: TcpStream,
-    /// The peer's.
-    pub address: SocketAddr,
+    /// The connection.
+    pub transport: Transport,
+    /// The peer's; none: a UNIX socket's.
+    pub address: Option<SocketAddr>,
     /// What is spoken where it came in.
     pub protocol: Protocol,
 }
@@ -37,8 +38,7 @@ impl<'a> Door<'a> {
     /// Those of `epoll_create1(2)` and `fcntl(2)`.
     pub fn new(listeners: &'a [Listener]) -> io::Result<Self> {
         for listener in listeners {
-            // Another sender may be quicker between the wake-up and the accept.
-            listener.socket.set_nonblocking(true)?;
+            listener.socket.set_nonblocking()?;
         }
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         Ok(Door {
@@ -116,14 +116,11 @@ impl<'a> Door<'a> {
 
 fn accept(listener: &Listener) -> io::Result<Option<Arrival>> {
     match listener.socket.accept() {
-        Ok((socket, address)) => {
-            socket.set_nonblocking(true)?;
-            Ok(Some(Arrival {
-                socket,
-                address,
-                protocol: listener.protocol,
-            }))
-        }
+        Ok((transport, address)) => Ok(Some(Arrival {
+            transport,
+            address,
+            protocol: listener.protocol,
+        })),
         Err(error) if is_nobody(&error) => Ok(None),
         Err(error) => Err(error),
     }
@@ -150,14 +147,15 @@ fn is_nobody(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
 
     use super::*;
+    use crate::Socket;
 
     #[test]
     fn one_connection_from_any_listener_then_none() {
         let listeners = [Protocol::Http, Protocol::Raw].map(|protocol| Listener {
-            socket: TcpListener::bind("127.0.0.1:0").unwrap(),
+            socket: Socket::Tcp(TcpListener::bind("127.0.0.1:0").unwrap()),
             protocol,
         });
         let mut doors = [
@@ -166,9 +164,12 @@ mod tests {
         ];
         let at_once = Duration::ZERO;
         for listener in &listeners {
-            let client = TcpStream::connect(listener.socket.local_addr().unwrap()).unwrap();
+            let Socket::Tcp(socket) = &listener.socket else {
+                unreachable!()
+            };
+            let client = TcpStream::connect(socket.local_addr().unwrap()).unwrap();
             let arrival = doors[0].next(Duration::from_secs(60)).unwrap().unwrap();
-            assert_eq!(arrival.address, client.local_addr().unwrap());
+            assert_eq!(arrival.address, Some(client.local_addr().unwrap()));
             assert_eq!(arrival.protocol, listener.protocol);
         }
         assert!(doors[1].next(at_once).unwrap().is_none());

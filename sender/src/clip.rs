@@ -13,7 +13,6 @@
 mod plan;
 mod range;
 
-use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use shm_ring::Reader;
@@ -21,6 +20,7 @@ use worker::{Board, signals, unix_ns};
 
 use crate::Sender;
 use crate::awaiting::Await;
+use crate::caller::Caller;
 use crate::convert::Conversions;
 use crate::end::End;
 use crate::framing::Form;
@@ -30,6 +30,7 @@ use crate::http::multipart::Stamp;
 use crate::http::reply::{Code, Reply};
 use crate::socket::{SLICE, is_later};
 use crate::spill::Spill;
+use crate::transport::Transport;
 use plan::{Plan, Shot};
 use range::Range;
 
@@ -148,7 +149,7 @@ pub(crate) fn has_room(board: &Board) -> bool {
 /// A clip on its way.
 pub(crate) struct Clip<'a> {
     sender: &'a Sender<'a>,
-    client: SocketAddr,
+    client: Caller,
     plan: Plan,
     format: Format,
     /// Where frames are to be converted.
@@ -173,7 +174,7 @@ enum At {
 
 impl<'a> Clip<'a> {
     /// A clip that begins now.
-    pub fn new(cut: Cut, client: SocketAddr, sender: &'a Sender<'a>, now: Instant) -> Self {
+    pub fn new(cut: Cut, client: Caller, sender: &'a Sender<'a>, now: Instant) -> Self {
         let mut spill = Spill::default();
         spill.refill().extend_from_slice(&cut.head);
         spill.more().extend_from_slice(&cut.opening);
@@ -195,14 +196,14 @@ impl<'a> Clip<'a> {
     ///
     /// # Errors
     /// How it ended before its end.
-    pub fn step(&mut self, socket: &TcpStream, now: Instant) -> Result<Option<Await>, End> {
+    pub fn step(&mut self, socket: &mut Transport, now: Instant) -> Result<Option<Await>, End> {
         let mut loaded = false;
         loop {
             if signals::stopping() {
                 return Err(End::Stopped { whole: false });
             }
             while !self.spill.is_empty() {
-                match self.spill.write_to(socket) {
+                match self.spill.write_to(&mut *socket) {
                     Ok(written) => self.deadline = extended(self.deadline, written, now),
                     Err(error) if is_later(&error) => return self.stalled(now).map(Some),
                     Err(error) => return Err(error.into()),

@@ -7,7 +7,6 @@
 
 use std::borrow::Cow;
 use std::io::{self, Read};
-use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +19,7 @@ use crate::accept::Arrival;
 use crate::auth::User;
 use crate::awaiting::Await;
 use crate::beginning::Beginning;
+use crate::caller::Caller;
 use crate::clip::{self, Clip, Cut};
 use crate::convert::Shared;
 use crate::desk::Question;
@@ -41,6 +41,8 @@ use crate::snapshot::{self, Snapshot, Taken};
 use crate::socket::{SLICE, is_later};
 use crate::spill::Spill;
 use crate::stream::Stream;
+use crate::tls;
+use crate::transport::Transport;
 use crate::{Protocol, Sender};
 
 /// For the whole request to arrive.
@@ -68,8 +70,8 @@ const READS: usize = 16;
 pub(crate) struct Connection<'a> {
     sender: &'a Sender<'a>,
     slot: &'a Slot,
-    socket: TcpStream,
-    address: SocketAddr,
+    socket: Transport,
+    caller: Caller,
     /// Who asks, where a password is asked for.
     user: Option<&'a User>,
     /// Where the request comes from.
@@ -79,6 +81,8 @@ pub(crate) struct Connection<'a> {
 }
 
 enum Phase<'a> {
+    /// Waiting for the first byte where TLS is spoken, since when.
+    Hello(Instant),
     /// A raw viewer has come: its stream begins with nothing asked.
     Raw,
     /// Reading the request: what there is of it, and since when.
@@ -123,16 +127,16 @@ enum Led<'a> {
 impl<'a> Connection<'a> {
     /// A connection that has just been accepted, to be counted in `slot`.
     pub fn new(arrival: Arrival, slot: &'a Slot, sender: &'a Sender<'a>, now: Instant) -> Self {
-        let address = arrival.address;
+        let tls = sender.config.tls.is_some() && arrival.transport.tcp().is_some();
         Connection {
             sender,
             slot,
-            socket: arrival.socket,
-            // A viewer over IPv4 on an IPv6 socket is shown as what it is.
-            address: SocketAddr::new(address.ip().to_canonical(), address.port()),
+            socket: arrival.transport,
+            caller: Caller::new(arrival.address),
             user: None,
             origin: Origin::default(),
             phase: match arrival.protocol {
+                Protocol::Http if tls => Phase::Hello(now),
                 Protocol::Http => Phase::Request(Vec::new(), now),
                 Protocol::Raw => Phase::Raw,
             },
@@ -140,13 +144,13 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// The peer's address.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Who is at the other end.
+    pub fn caller(&self) -> Caller {
+        self.caller
     }
 
     /// What is to be waited on.
-    pub fn socket(&self) -> &TcpStream {
+    pub fn socket(&self) -> &Transport {
         &self.socket
     }
 
@@ -154,12 +158,17 @@ impl<'a> Connection<'a> {
     pub fn step(&mut self, now: Instant) -> Option<Await> {
         loop {
             let led = match &mut self.phase {
+                Phase::Hello(began) => {
+                    let began = *began;
+                    self.hello(began, now)
+                }
                 Phase::Raw => match self.take_seat() {
                     Some(seat) => self.stream(Framing::Raw, &StreamAsk::default(), seat, now),
                     None => Led::Out,
                 },
                 Phase::Request(bytes, began) => {
-                    match read_request(&self.socket, bytes, *began, self.sender, now) {
+                    let caller = self.caller;
+                    match read_request(&mut self.socket, bytes, *began, caller, self.sender, now) {
                         Ok(verdict) => self.answer(verdict, now),
                         Err(wait) => Led::Wait(wait),
                     }
@@ -185,7 +194,7 @@ impl<'a> Connection<'a> {
                         }
                     }
                 }
-                Phase::Clip(clip) => match clip.step(&self.socket, now) {
+                Phase::Clip(clip) => match clip.step(&mut self.socket, now) {
                     Ok(Some(wait)) => Led::Wait(wait),
                     Ok(None) => {
                         clip.ended("is out");
@@ -207,9 +216,9 @@ impl<'a> Connection<'a> {
                     }
                 }
                 Phase::Reply(spill, began) => {
-                    send_reply(&self.socket, spill, *began, self.sender, now)
+                    send_reply(&mut self.socket, spill, *began, self.sender, now)
                 }
-                Phase::Stream(stream) => match stream.step(&self.socket, now) {
+                Phase::Stream(stream) => match stream.step(&mut self.socket, now) {
                     Ok(wait) => Led::Wait(wait),
                     Err(end) => {
                         stream.ended(&end, now);
@@ -219,11 +228,11 @@ impl<'a> Connection<'a> {
                         }
                     }
                 },
-                Phase::Linger(began) => read_off(&self.socket, *began, self.sender, now),
+                Phase::Linger(began) => read_off(&mut self.socket, *began, self.sender, now),
             };
             match led {
                 Led::Wait(wait) => return Some(wait),
-                Led::To(Phase::Linger(_)) if self.socket.shutdown(Shutdown::Write).is_err() => {
+                Led::To(Phase::Linger(_)) if self.socket.shut_down().is_err() => {
                     return None;
                 }
                 Led::To(mut phase) => {
@@ -248,6 +257,34 @@ impl<'a> Connection<'a> {
         }
     }
 
+    /// Has TLS spoken with who speaks it; a request that is not encrypted gets an answer in kind.
+    fn hello(&mut self, began: Instant, now: Instant) -> Led<'a> {
+        let Some(identity) = &self.sender.config.tls else {
+            return Led::To(Phase::Request(Vec::new(), began));
+        };
+        match self.socket.peek() {
+            Ok(Some(tls::HELLO)) => match self.socket.begin_tls(identity) {
+                Ok(()) => Led::To(Phase::Request(Vec::new(), began)),
+                Err(error) => {
+                    tracing::warn!("no TLS with {}: {error}", self.caller);
+                    Led::Out
+                }
+            },
+            Ok(Some(b'A'..=b'Z')) => {
+                let why = "This is a TLS port: use https:// instead of http://.";
+                say(Reply::error(Code::BadRequest, why), false, now)
+            }
+            Err(error) if is_later(&error) => {
+                let deadline = began + patience(FIRST_BYTE, self.sender);
+                match signals::stopping() || now >= deadline {
+                    true => Led::Out,
+                    false => Led::Wait(Await::Readable(deadline.min(now + SLICE))),
+                }
+            }
+            Ok(_) | Err(_) => Led::Out,
+        }
+    }
+
     fn answer(&mut self, verdict: Parsed, now: Instant) -> Led<'a> {
         let Request {
             head_only,
@@ -256,10 +293,11 @@ impl<'a> Connection<'a> {
             post,
             authorization,
             origin,
+            forwarded_for,
         } = match verdict {
             Parsed::Request(request) => request,
             Parsed::Reject(reject) => {
-                tracing::debug!("{}: {}", self.address, reject.why);
+                tracing::debug!("{}: {}", self.caller, reject.why);
                 return say(reject.into(), false, now);
             }
             Parsed::Options { takes_post } => {
@@ -268,6 +306,7 @@ impl<'a> Connection<'a> {
             }
             Parsed::NeedMore => return Led::Out, // nothing was asked
         };
+        self.caller = self.caller.speaking_for(forwarded_for);
         self.origin = origin;
         let route = route(&path, &query);
         if let Some(guard) = &self.sender.guard {
@@ -275,7 +314,7 @@ impl<'a> Connection<'a> {
                 Verdict::Enter(user) => self.user = user,
                 Verdict::Ask => return say(unauthorized(), head_only, now),
                 Verdict::Deny => {
-                    guard.complain(&self.address.ip(), now);
+                    guard.complain(&self.caller.address(), now);
                     return Led::To(Phase::Denied(now, head_only));
                 }
             }
@@ -352,7 +391,7 @@ impl<'a> Connection<'a> {
                 if let Some(allow) = &self.sender.config.allow_origin {
                     allow.mark(&mut cut.head);
                 }
-                let clip = Clip::new(cut, self.address, self.sender, now);
+                let clip = Clip::new(cut, self.caller, self.sender, now);
                 Led::To(Phase::Clip(Box::new(clip)))
             }
             Err(reply) => say(reply, head_only, now),
@@ -441,8 +480,8 @@ impl<'a> Connection<'a> {
         let seat = board.take_seat();
         if seat.is_none() {
             board.add_refused();
-            let address = self.address;
-            tracing::info!("viewer {address} turned away: all places are taken");
+            let caller = self.caller;
+            tracing::info!("viewer {caller} turned away: all places are taken");
         }
         seat
     }
@@ -468,8 +507,8 @@ impl<'a> Connection<'a> {
         let id = number();
         let begins = Beginning::new(ask, id, self.sender, now);
         let viewer = Viewer {
-            addr: self.address.to_string(),
-            via: None,
+            addr: self.caller.address(),
+            via: self.caller.via(),
             user: self.user.map(|user| user.name.clone()),
             protocol: Cow::Borrowed(framing.name()),
             key: ask.key.clone(),
@@ -483,7 +522,16 @@ impl<'a> Connection<'a> {
                 Framing::Multipart(_) => say(too_many(most), false, now),
             };
         }
-        let stream = Stream::new(&viewer, framing, begins, self.slot, seat, self.sender, now);
+        let stream = Stream::new(
+            &viewer,
+            self.caller,
+            framing,
+            begins,
+            self.slot,
+            seat,
+            self.sender,
+            now,
+        );
         let mut stream = Box::new(stream);
         match stream.set_up(&self.socket) {
             Ok(()) => Led::To(Phase::Stream(stream)),
@@ -498,12 +546,14 @@ impl<'a> Connection<'a> {
 /// A verdict, or what to wait for until there is one. `NeedMore` stands for a connection without
 /// anything to answer.
 fn read_request(
-    mut socket: &TcpStream,
+    socket: &mut Transport,
     bytes: &mut Vec<u8>,
     began: Instant,
+    caller: Caller,
     sender: &Sender<'_>,
     now: Instant,
 ) -> Result<Parsed, Await> {
+    let checks_host = sender.config.checks_host() && !caller.is_unix();
     let mut chunk = [0; MAX_REQUEST];
     loop {
         // Never nothing: at MAX_REQUEST bytes there is a verdict.
@@ -511,7 +561,7 @@ fn read_request(
             Ok(0) => return Ok(Parsed::NeedMore),
             Ok(count) => {
                 bytes.extend_from_slice(&chunk[..count]);
-                let parsed = request::parse(bytes, sender.config.checks_host());
+                let parsed = request::parse(bytes, checks_host);
                 if parsed != Parsed::NeedMore {
                     return Ok(parsed);
                 }
@@ -522,6 +572,7 @@ fn read_request(
     }
     // A browser's spare connection has said nothing and expects nothing.
     let (limit, verdict) = match bytes.len() {
+        0 if socket.is_handshaking() => (REQUEST, Parsed::NeedMore),
         0 => (FIRST_BYTE, Parsed::NeedMore),
         _ => (REQUEST, Parsed::Reject(request::TOO_LATE)),
     };
@@ -543,14 +594,14 @@ fn say_bytes<'a>(bytes: &[u8], now: Instant) -> Led<'a> {
 }
 
 fn send_reply<'a>(
-    socket: &TcpStream,
+    socket: &mut Transport,
     spill: &mut Spill,
     began: Instant,
     sender: &Sender<'_>,
     now: Instant,
 ) -> Led<'a> {
     while !spill.is_empty() {
-        match spill.write_to(socket) {
+        match spill.write_to(&mut *socket) {
             Ok(_) => {}
             Err(error) if is_later(&error) => {
                 let limit = patience(REPLY, sender).max(REPLY_WHEN_SHORT);
@@ -568,7 +619,7 @@ fn send_reply<'a>(
 
 /// Reads off what the peer still sends until it ends its own side.
 fn read_off<'a>(
-    mut socket: &TcpStream,
+    socket: &mut Transport,
     began: Instant,
     sender: &Sender<'_>,
     now: Instant,

@@ -15,6 +15,7 @@ pub mod auth;
 mod awaiting;
 mod beginning;
 mod blocking;
+mod caller;
 mod clip;
 mod connection;
 mod convert;
@@ -41,8 +42,9 @@ mod stream;
 mod sys;
 mod threads;
 mod timeshift;
+pub mod tls;
+mod transport;
 
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use shm_ring::Reader;
@@ -53,6 +55,9 @@ use crate::convert::Converter;
 use crate::desk::Desk;
 use crate::http::cors::AllowOrigin;
 use crate::placeholder::Easel;
+use crate::tls::Identity;
+
+pub use crate::transport::Socket;
 
 /// How one sender process serves its connections, of which it takes as many at once as its cell
 /// has slots.
@@ -79,7 +84,7 @@ pub enum Protocol {
 #[derive(Debug)]
 pub struct Listener {
     /// The listening socket.
-    pub socket: TcpListener,
+    pub socket: Socket,
     /// What is spoken there.
     pub protocol: Protocol,
 }
@@ -91,6 +96,8 @@ pub struct Config {
     pub instance: Instance,
     /// How it serves its connections.
     pub model: Model,
+    /// What TLS shows, where it is spoken: then on every TCP connection for HTTP.
+    pub tls: Option<Identity>,
     /// HTTP is on loopback addresses only: requests for other hosts' names are refused.
     pub loopback_only: bool,
     /// The source is closed while nobody watches: who comes wakes the supervisor.

@@ -26,7 +26,7 @@ pub(crate) fn run(sender: &Sender<'_>, mut door: Door<'_>) {
                 let now = Instant::now();
                 let slot = sender.cell.slot();
                 let connection = Connection::new(arrival, slot, sender, now);
-                title::set(&format!("seqcast: sender {}", connection.address()));
+                title::set(&format!("seqcast: sender {}", connection.caller()));
                 let mut heart = Heart::new(sender.cell, now);
                 blocking::drive(connection, sender, |now| heart.tick(now));
                 title::set(IDLE_TITLE);

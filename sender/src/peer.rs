@@ -9,6 +9,8 @@
 //! come: probes then go out at least every [`PROBE`], and who has not answered for [`SILENCE`]
 //! is gone.
 //!
+//! The other end of a UNIX socket is on this machine: when it dies, its kernel closes the connection.
+//!
 //! Not here: slowness, and what is sent.
 
 use std::io;
@@ -19,6 +21,7 @@ use std::time::{Duration, Instant};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::sys;
+use crate::transport::Transport;
 
 /// The longest time between two questions to a peer that owes an answer.
 const PROBE: Duration = Duration::from_secs(10);
@@ -50,7 +53,10 @@ impl Peer {
     ///
     /// # Errors
     /// Those of `setsockopt(2)`.
-    pub fn set_up(&mut self, socket: &TcpStream) -> io::Result<()> {
+    pub fn set_up(&mut self, transport: &Transport) -> io::Result<()> {
+        let Some(socket) = transport.tcp() else {
+            return Ok(());
+        };
         socket.set_nodelay(true)?;
         setsockopt(socket, sockopt::KeepAlive, &true)?;
         setsockopt(socket, sockopt::TcpKeepIdle, &5)?;
@@ -64,8 +70,16 @@ impl Peer {
     ///
     /// # Errors
     /// Those of `ioctl(2)`, `getsockopt(2)` and `setsockopt(2)`.
-    pub fn answers(&mut self, socket: &TcpStream, written: u64, now: Instant) -> io::Result<bool> {
-        let owed = sys::unacknowledged(socket.as_fd())?;
+    pub fn answers(
+        &mut self,
+        transport: &Transport,
+        written: u64,
+        now: Instant,
+    ) -> io::Result<bool> {
+        let Some(socket) = transport.tcp() else {
+            return Ok(true);
+        };
+        let owed = sys::queued(socket.as_fd())?;
         let acknowledged = written.saturating_sub(owed);
         if owed == 0 || acknowledged > self.acknowledged {
             self.progressed = now;

@@ -1,11 +1,13 @@
 //! Waiting on one connection's socket: shell, no decisions.
 
 use std::io;
-use std::net::TcpStream;
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{getsockopt, sockopt};
+
+use crate::transport::Transport;
 
 /// The longest single wait of a connection for its peer, so that a stop is seen.
 pub(crate) const SLICE: Duration = Duration::from_millis(250);
@@ -15,7 +17,7 @@ pub(crate) const SLICE: Duration = Duration::from_millis(250);
 /// # Errors
 /// The socket's own, where the connection is broken or ended in both directions; else those of
 /// `poll(2)`.
-pub(crate) fn wait(socket: &TcpStream, events: PollFlags, limit: Duration) -> io::Result<()> {
+pub(crate) fn wait(socket: &Transport, events: PollFlags, limit: Duration) -> io::Result<()> {
     // Rounded up: a wait of 0 ms towards a deadline would spin.
     let millis = limit.as_micros().div_ceil(1000).min(u16::MAX.into()) as u16;
     let mut fds = [PollFd::new(socket.as_fd(), events)];
@@ -35,10 +37,11 @@ pub(crate) fn wait(socket: &TcpStream, events: PollFlags, limit: Duration) -> io
 }
 
 /// Why a socket that polls as broken is so.
-pub(crate) fn error_of(socket: &TcpStream) -> io::Error {
-    match socket.take_error() {
-        Ok(Some(error)) | Err(error) => error,
-        Ok(None) => io::ErrorKind::ConnectionReset.into(),
+pub(crate) fn error_of(socket: &Transport) -> io::Error {
+    match getsockopt(socket, sockopt::SocketError) {
+        Ok(0) => io::ErrorKind::ConnectionReset.into(),
+        Ok(error) => io::Error::from_raw_os_error(error),
+        Err(error) => error.into(),
     }
 }
 

@@ -10,6 +10,9 @@
 //! ever unsent, its size delays nothing. (An explicit `SO_SNDBUF` would end that growth, at
 //! `wmem_max`.)
 //!
+//! On a UNIX socket what is unread is unsent. Under TLS a frame is copied out of the ring
+//! and found whole before it is encrypted.
+//!
 //! A frame that is not in the form that the viewer takes is converted first, and is then private
 //! memory, which nobody overtakes. One that goes out without a length is copied and checked first,
 //! too: a browser shows what it has of a picture when the connection ends, and nothing would tell
@@ -25,16 +28,15 @@
 mod parts;
 
 use std::io;
-use std::net::TcpStream;
-use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
-use shm_ring::{Bounds, MaybeTorn};
+use shm_ring::{Bounds, MaybeTorn, Ticket};
 use worker::{Seat, SkipCause, Slot, Viewer, Watching, signals, unix_ns};
 
 use crate::Sender;
 use crate::awaiting::Await;
 use crate::beginning::Beginning;
+use crate::caller::Caller;
 use crate::convert::Conversions;
 use crate::course::Course;
 use crate::end::End;
@@ -46,7 +48,7 @@ use crate::placeholder::Placeholder;
 use crate::socket::{SLICE, is_later};
 use crate::spell::Spell;
 use crate::spill::Spill;
-use crate::sys;
+use crate::transport::Transport;
 
 /// The longest wait for the next frame: about two, so that a lost wake-up costs latency only.
 const FRAME_WAIT: Duration = Duration::from_millis(100);
@@ -55,6 +57,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// Bytes at the end of a frame that go out only once the rest is known to be whole: a viewer
 /// that lacks them cannot take a torn frame for a whole one.
 const HELD_BACK: usize = 2;
+/// Between two looks whether a viewer has taken what it was sent, where the socket does not tell.
+const LOOK: Duration = Duration::from_millis(10);
 /// How long a stop waits for a part that is half out.
 const LAST_PART: Duration = Duration::from_millis(500);
 
@@ -117,6 +121,7 @@ impl<'a> Stream<'a> {
     /// A stream that begins now and is counted in `slot`.
     pub fn new(
         viewer: &Viewer,
+        caller: Caller,
         framing: Framing,
         begins: Beginning,
         slot: &'a Slot,
@@ -125,8 +130,8 @@ impl<'a> Stream<'a> {
         now: Instant,
     ) -> Self {
         let name = match &viewer.key {
-            Some(key) => format!("{} {key:?}", viewer.addr),
-            None => viewer.addr.clone(),
+            Some(key) => format!("{caller} {key:?}"),
+            None => caller.to_string(),
         };
         tracing::info!("viewer {name} came");
         slot.set_viewer(Some(viewer));
@@ -170,7 +175,7 @@ impl<'a> Stream<'a> {
     ///
     /// # Errors
     /// Those of `setsockopt(2)`.
-    pub fn set_up(&mut self, socket: &TcpStream) -> io::Result<()> {
+    pub fn set_up(&mut self, socket: &Transport) -> io::Result<()> {
         self.peer.set_up(socket)
     }
 
@@ -179,7 +184,7 @@ impl<'a> Stream<'a> {
     ///
     /// # Errors
     /// How the stream ended.
-    pub fn step(&mut self, socket: &TcpStream, now: Instant) -> Result<Await, End> {
+    pub fn step(&mut self, socket: &mut Transport, now: Instant) -> Result<Await, End> {
         if let Some(since) = self.stalled.take() {
             self.slot.add_stalled(now.saturating_duration_since(since));
         }
@@ -213,7 +218,7 @@ impl<'a> Stream<'a> {
                 }
                 if !self.is_drained(socket)? {
                     self.course.note_unsent();
-                    return Ok(self.stall(now));
+                    return Ok(self.wait_drained(socket, ticket, now));
                 }
             }
             match self.course.next(places) {
@@ -227,7 +232,9 @@ impl<'a> Stream<'a> {
                 Step::Wait if !self.is_due(now) => {
                     return Ok(Await::Change(ticket, self.wake(now)));
                 }
-                Step::Wait if !self.is_drained(socket)? => return Ok(self.stall(now)),
+                Step::Wait if !self.is_drained(socket)? => {
+                    return Ok(self.wait_drained(socket, ticket, now));
+                }
                 Step::Wait => match self.finale.take(now) {
                     Some(id) => self.send_again(socket, id)?,
                     None => self.send_placeholder(now),
@@ -282,7 +289,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Everything that wants doing once a second.
-    fn tick(&mut self, socket: &TcpStream, now: Instant) -> Result<(), End> {
+    fn tick(&mut self, socket: &Transport, now: Instant) -> Result<(), End> {
         self.next_tick = now + TICK;
         let places = self.look(now);
         self.slot.set_lag(self.course.behind(places));
@@ -309,15 +316,15 @@ impl<'a> Stream<'a> {
     }
 
     /// Whether nothing is unsent. If something is, the socket polls writable once that is so.
-    fn is_drained(&mut self, socket: &TcpStream) -> io::Result<bool> {
-        self.drained = self.drained || sys::unsent(socket.as_fd())? == 0;
+    fn is_drained(&mut self, socket: &Transport) -> io::Result<bool> {
+        self.drained = self.drained || socket.is_drained()?;
         self.limit_unsent(socket, !self.drained)?;
         Ok(self.drained)
     }
 
-    fn limit_unsent(&mut self, socket: &TcpStream, limited: bool) -> io::Result<()> {
+    fn limit_unsent(&mut self, socket: &Transport, limited: bool) -> io::Result<()> {
         if limited != self.limited {
-            sys::set_unsent_limit(socket.as_fd(), u32::from(limited))?;
+            socket.limit_unsent(limited)?;
             self.limited = limited;
         }
         Ok(())
@@ -329,8 +336,18 @@ impl<'a> Stream<'a> {
         Await::Writable(now + SLICE)
     }
 
+    /// The same, where part after part is out. A socket that does not tell is asked: at every frame,
+    /// and in between.
+    fn wait_drained(&mut self, socket: &Transport, ticket: Ticket, now: Instant) -> Await {
+        if socket.tells_drained() {
+            return self.stall(now);
+        }
+        self.stalled = Some(now);
+        Await::Change(ticket, now + LOOK)
+    }
+
     /// Begins frame `id`; `spill` has its end.
-    fn send_frame(&mut self, socket: &TcpStream, id: u64, now: Instant) -> Result<(), End> {
+    fn send_frame(&mut self, socket: &Transport, id: u64, now: Instant) -> Result<(), End> {
         let ring = self.sender.ring;
         let Ok(frame) = ring.frame(id) else {
             self.skip(SkipCause::Overwritten, 1, now);
@@ -353,7 +370,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Sends frame `id` once more, if it is still there; it counts for nothing.
-    fn send_again(&mut self, socket: &TcpStream, id: u64) -> Result<(), End> {
+    fn send_again(&mut self, socket: &Transport, id: u64) -> Result<(), End> {
         let Ok(frame) = self.sender.ring.frame(id) else {
             return Ok(());
         };
@@ -362,7 +379,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Begins a frame in the form that the viewer takes.
-    fn begin(&mut self, socket: &TcpStream, frame: &MaybeTorn<'_>) -> Result<Begun, End> {
+    fn begin(&mut self, socket: &Transport, frame: &MaybeTorn<'_>) -> Result<Begun, End> {
         let form = self.framing.form();
         Ok(match Form::of(frame.info()) {
             Some((_, size)) if self.framing.wants().zero_data => {
@@ -375,17 +392,21 @@ impl<'a> Stream<'a> {
         })
     }
 
-    /// Sends a frame from where it lies, all that the socket takes but its last bytes.
+    /// Sends a frame from where it lies, all that the socket takes but its last bytes; where nothing
+    /// may go out from there, `spill` has it all.
     fn send_lent(
         &mut self,
-        socket: &TcpStream,
+        socket: &Transport,
         frame: &MaybeTorn<'_>,
         size: Size,
     ) -> Result<Begun, End> {
         let info = *frame.info();
         self.write_header(&info, info.len, size);
         let most = info.len - HELD_BACK.min(info.len);
-        let written = match frame.send_to(socket.as_fd(), &self.header, 0..most) {
+        let sent = socket
+            .bare()
+            .map_or(Ok(0), |fd| frame.send_to(fd, &self.header, 0..most));
+        let written = match sent {
             Ok(written) => written,
             Err(error) if is_later(&error) => 0,
             // The kernel's word on memory that is not there.
@@ -407,8 +428,8 @@ impl<'a> Stream<'a> {
     }
 
     /// Goes on with a part that is half out; whether all of it is.
-    fn send_spill(&mut self, socket: &TcpStream) -> io::Result<bool> {
-        match self.spill.write_to(socket) {
+    fn send_spill(&mut self, socket: &mut Transport) -> io::Result<bool> {
+        match self.spill.write_to(&mut *socket) {
             Ok(written) => self.written += written as u64,
             Err(error) if is_later(&error) => return Ok(false),
             Err(error) => return Err(error),
@@ -416,7 +437,7 @@ impl<'a> Stream<'a> {
         if !self.spill.is_empty() {
             return Ok(false);
         }
-        self.drained = sys::unsent(socket.as_fd())? == 0;
+        self.drained = socket.is_drained()?;
         if let Some((len, captured_ns)) = self.spilled_frame.take() {
             self.sent += 1;
             self.slot.add_frame(len as u64);
@@ -435,7 +456,12 @@ impl<'a> Stream<'a> {
     }
 
     /// Ends the stream as a whole, if the viewer takes it in time.
-    fn close(&mut self, socket: &TcpStream, deadline: Instant, now: Instant) -> Result<Await, End> {
+    fn close(
+        &mut self,
+        socket: &mut Transport,
+        deadline: Instant,
+        now: Instant,
+    ) -> Result<Await, End> {
         let whole = self.spill.is_empty() || self.send_spill(socket)?;
         if whole || now >= deadline {
             return Err(End::Stopped { whole });

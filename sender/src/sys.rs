@@ -9,16 +9,16 @@ use libc::{c_int, c_void, socklen_t, tcp_info};
 /// Bytes given to a TCP socket and not yet sent, whatever the reason (`SIOCOUTQNSD`,
 /// `linux/sockios.h`).
 pub(crate) fn unsent(socket: BorrowedFd<'_>) -> io::Result<u64> {
-    queued(socket, libc::SIOCOUTQNSD)
+    ask(socket, libc::SIOCOUTQNSD)
 }
 
-/// Bytes given to a TCP socket and not yet acknowledged, the unsent included (`SIOCOUTQ`, by its
-/// terminal name `TIOCOUTQ`).
-pub(crate) fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
-    queued(socket, libc::TIOCOUTQ)
+/// Bytes given to a socket and not yet with the peer (`SIOCOUTQ`, by its terminal name `TIOCOUTQ`).
+/// TCP: not yet acknowledged, the unsent included. UNIX: not yet read, with what the kernel adds.
+pub(crate) fn queued(socket: BorrowedFd<'_>) -> io::Result<u64> {
+    ask(socket, libc::TIOCOUTQ)
 }
 
-fn queued(socket: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<u64> {
+fn ask(socket: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<u64> {
     let mut bytes: c_int = 0;
     // SAFETY: both requests write one int to the address, and `bytes` is one.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), request, &raw mut bytes) };
@@ -109,8 +109,8 @@ mod tests {
             written += count as u64;
         }
         let unsent = unsent(socket.as_fd()).unwrap();
-        let unacknowledged = unacknowledged(socket.as_fd()).unwrap();
-        assert!(unsent > 0 && unsent <= unacknowledged && unacknowledged <= written);
+        let queued = queued(socket.as_fd()).unwrap();
+        assert!(unsent > 0 && unsent <= queued && queued <= written);
         assert!(connection_info(socket.as_fd()).unwrap().tcpi_snd_mss > 0);
         set_unsent_limit(socket.as_fd(), 1).unwrap();
         set_unsent_limit(socket.as_fd(), 0).unwrap();

@@ -12,7 +12,7 @@ use worker::State;
 #[test]
 fn viewers_see_the_end() {
     worker::signals::install().unwrap();
-    let houses: Vec<_> = House::each(Options::default()).collect();
+    let houses: Vec<_> = House::each_way(Options::default()).collect();
     let mut viewers: Vec<_> = houses.iter().map(|house| house.get("/stream")).collect();
     for (house, viewer) in houses.iter().zip(&mut viewers) {
         house.publish(1000);

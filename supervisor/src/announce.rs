@@ -3,7 +3,6 @@
 //!
 //! Not here: events while it runs (they are logged), and `status`.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use sender::auth::Users;
@@ -11,6 +10,7 @@ use shm_ring::{Reader, Signal};
 use worker::status::{Status, Worker};
 use worker::{Board, CAPTURE_CELL, SourceInfo};
 
+use crate::address::Place;
 use crate::output::say;
 use crate::policy::Moment;
 use crate::{address, units};
@@ -18,21 +18,36 @@ use crate::{address, units};
 /// A source that shows nothing for so long is announced as it is.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Prints where the instance answers over `http` and sends `raw` frames.
-pub fn addresses(http: &[SocketAddr], raw: &[SocketAddr]) {
+/// Prints where the instance answers over `http` and sends `raw` frames; `tls`: HTTP over TCP is
+/// encrypted.
+pub fn addresses(http: &[Place], raw: &[Place], tls: bool) {
+    let scheme = if tls { "https" } else { "http" };
     for at in address::reachable(http) {
-        say!("page      http://{at}/");
-        say!("stream    http://{at}/stream");
-        say!("snapshot  http://{at}/snapshot");
+        say!("page      {scheme}://{at}/");
+        say!("stream    {scheme}://{at}/stream");
+        say!("snapshot  {scheme}://{at}/snapshot");
+    }
+    for place in http {
+        if let Place::Unix(path) = place {
+            let path = path.display();
+            say!("stream    unix:{path}  (curl --unix-socket {path} http://localhost/stream)");
+        }
     }
     for at in address::reachable(raw) {
         say!("raw       {at}  (BGR frames to whoever connects)");
     }
+    for place in raw {
+        if let Place::Unix(_) = place {
+            say!("raw       {place}  (BGR frames to whoever connects)");
+        }
+    }
 }
 
-/// Prints who can look there; `users`: those who are asked for a password over HTTP.
-pub fn who_may(http: &[SocketAddr], raw: &[SocketAddr], users: Option<&Users>) {
-    let port = http.first().map_or(8080, SocketAddr::port);
+/// Prints who can look there; `users`: those who are asked for a password over HTTP; `tls`: over
+/// TCP it is encrypted.
+pub fn who_may(http: &[Place], raw: &[Place], users: Option<&Users>, tls: bool) {
+    let tcp = http.iter().find_map(Place::tcp);
+    let port = tcp.map_or(8080, |at| at.port());
     let (http_here, raw_here) = (address::loopback_only(http), address::loopback_only(raw));
     if http_here && raw_here {
         say!("          only this machine; for your network: --http 0.0.0.0:{port}");
@@ -42,7 +57,7 @@ pub fn who_may(http: &[SocketAddr], raw: &[SocketAddr], users: Option<&Users>) {
         None => say!("WARNING   anyone who reaches these addresses can look: there is no password"),
         Some(users) => {
             say!("password  {}", rights(users.count(), users.controlling()));
-            if !http_here {
+            if !http_here && !tls {
                 say!(
                     "WARNING   names, passwords and pictures can be read on their way: this is plain HTTP (--tls-cert)"
                 );

@@ -100,7 +100,9 @@ pub struct Serve {
     /// Controls can be looked at and not set over HTTP
     #[arg(long)]
     pub read_only: bool,
-    /// Where to answer: HOST:PORT, PORT (this machine only) or :PORT (every address); port 0: any free one
+    /// Where to answer: HOST:PORT, PORT (this machine only) or :PORT (every address); port 0: any free one;
+    /// unix:PATH[,mode=0660] (without a mode: this user only); systemd: on the sockets that its .socket unit passes,
+    /// with raw frames on those with FileDescriptorName=raw
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub http: Address,
     /// Who may look over HTTP and who may set controls: lines USER:HASH or USER:HASH:control, as `seqcast
@@ -117,6 +119,12 @@ pub struct Serve {
     /// Where to send raw BGR frames to whoever connects, as in 2017; an address as of --http [default: nowhere]
     #[arg(long, value_name = "ADDR")]
     pub raw: Option<Address>,
+    /// Speak TLS (https://) over TCP, with this certificate, and those that vouch for it behind it, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key, as PEM, not encrypted
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     /// What to ask a camera for: auto, mjpeg, jpeg, yuyv, yvyu, uyvy, nv12, yu12, rgb24, grey or bgr24; with bgr24
     /// frames also lie raw in the ring, whatever the source
     #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = units::format)]

@@ -10,11 +10,16 @@ use crate::units::show_bytes;
 
 /// The exit code of an error, by its kind.
 pub fn code(error: &Error) -> i32 {
-    if error.is::<capture::Error>() || error.is::<crate::Usage>() {
+    if error.is::<capture::Error>()
+        || error.is::<crate::Usage>()
+        || error.is::<sender::tls::IdentityError>()
+    {
         return exit::USAGE;
     }
     match error.downcast_ref() {
-        Some(AddressError::Same(..)) => return exit::USAGE,
+        Some(AddressError::Same(..) | AddressError::Passed(_) | AddressError::NotRaw) => {
+            return exit::USAGE;
+        }
         Some(_) => return exit::ADDRESS,
         None => {}
     }

@@ -3,6 +3,7 @@
 //! What belongs in this crate: the command line, the decisions about workers and the thin shell
 //! that carries them out. What does not: frames, pictures, protocols.
 
+mod activation;
 mod address;
 mod announce;
 mod auth_file;
@@ -29,6 +30,7 @@ mod status;
 mod switchboard;
 mod sys;
 mod units;
+mod unix_socket;
 mod watching;
 
 use std::process::ExitCode;
@@ -44,11 +46,12 @@ struct Usage(String);
 
 fn main() -> ExitCode {
     worker::title::init();
+    let passed = activation::take();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
-    let result = run(&cli);
+    let result = run(&cli, passed);
     let code = result.unwrap_or_else(|error| {
         let line = failure::line(&error);
         match cli.logs_json() {
@@ -60,12 +63,12 @@ fn main() -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
-fn run(cli: &cli::Cli) -> anyhow::Result<i32> {
+fn run(cli: &cli::Cli, passed: activation::Passed) -> anyhow::Result<i32> {
     // Before anything is mapped, and before workers are forked, which inherit it.
     shm_ring::survive_truncation()?;
     match &cli.command {
-        None => serve::run(&cli.serve),
-        Some(cli::Command::Serve(asked)) => serve::run(asked),
+        None => serve::run(&cli.serve, passed),
+        Some(cli::Command::Serve(asked)) => serve::run(asked, passed),
         Some(cli::Command::Status(asked)) => status::run(asked),
         Some(cli::Command::Ring(asked)) => ring::run(asked),
         Some(cli::Command::Watch(asked)) => watching::run(asked),

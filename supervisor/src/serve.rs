@@ -13,6 +13,7 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitStatus, waitpid};
 use sender::auth::Auth;
+use sender::tls::Identity;
 use sender::{Listener, Protocol};
 use shm_ring::{Reader, Ring};
 use tracing::{error, info, warn};
@@ -20,6 +21,7 @@ use worker::history::Sampler;
 use worker::status::{Status, Worker};
 use worker::{Board, CAPTURE_CELL, Instance, Role, Slot, State, channel, exit, title};
 
+use crate::activation::Passed;
 use crate::announce::{self, Announcement};
 use crate::auth_file;
 use crate::cli;
@@ -36,7 +38,7 @@ mod forked;
 ///
 /// # Errors
 /// All that keeps an instance from starting; nothing is left behind then.
-pub fn run(asked: &cli::Serve) -> Result<i32> {
+pub fn run(asked: &cli::Serve, passed: Passed) -> Result<i32> {
     worker::log::init(&asked.log, asked.log_json).map_err(crate::Usage)?;
     let (width, height) = asked.size;
     let of_source = capture::Asked {
@@ -71,12 +73,24 @@ pub fn run(asked: &cli::Serve) -> Result<i32> {
     let each = asked.viewers_per_sender.map(usize::from);
     let fleet = asked.model.fleet(seats, each)?;
     limits::allow(fleet.processes + 1, fleet.slots)?;
+    let tls = match (&asked.tls_cert, &asked.tls_key) {
+        (Some(cert), Some(key)) => Some(Identity::load(cert, key)?),
+        _ => None,
+    };
+    let is_tls = tls.is_some();
     let instance = Instance::new(&asked.name)?;
     let lock = instance.lock()?;
-    let mut listeners = address::bind(&asked.http, Protocol::Http, &[])?;
+    let listening = address::listen(&asked.http, asked.raw.as_ref(), passed)?;
+    let (listeners, socket_files) = (listening.listeners, listening.files);
     let http = address::bound(&listeners, Protocol::Http);
-    if let Some(raw) = &asked.raw {
-        listeners.extend(address::bind(raw, Protocol::Raw, &http)?);
+    if http.is_empty() {
+        let why =
+            "--http systemd: all sockets that were passed are named raw: one has to be for HTTP";
+        return Err(crate::Usage(why.into()).into());
+    }
+    if tls.is_some() && !http.iter().any(|place| place.tcp().is_some()) {
+        let why = "--tls-cert goes with TCP: nobody is between the two ends of a UNIX socket";
+        return Err(crate::Usage(why.into()).into());
     }
     let raw = address::bound(&listeners, Protocol::Raw);
     let ring = Ring::create(&instance.ring(), asked.ring)?;
@@ -88,8 +102,8 @@ pub fn run(asked: &cli::Serve) -> Result<i32> {
         ring_group::allow(&ring, group, gid)?;
     }
     let board = Board::create(&instance, fleet.processes, fleet.slots, seats)?;
-    board.set_http(&address::joined(&http));
-    board.set_raw(&address::joined(&raw));
+    board.set_http(&address::joined(&http, is_tls));
+    board.set_raw(&address::joined(&raw, false));
     board.set_model(asked.model.name());
 
     let roles = (0..board.cells()).map(role);
@@ -101,6 +115,7 @@ pub fn run(asked: &cli::Serve) -> Result<i32> {
             lag: asked.lag,
             size: asked.size,
             quality: asked.quality,
+            tls,
             loopback_only: address::loopback_only(&http),
             on_demand: asked.on_demand.is_some(),
             read_only: asked.read_only,
@@ -124,13 +139,14 @@ pub fn run(asked: &cli::Serve) -> Result<i32> {
         began: Instant::now(),
         began_ns: worker::monotonic_ns(),
     };
-    announce::addresses(&http, &raw);
-    announce::who_may(&http, &raw, users.as_ref());
+    announce::addresses(&http, &raw, is_tls);
+    announce::who_may(&http, &raw, users.as_ref(), is_tls);
     announce::how_to_stop();
     sys::reap_by_waiting()?;
     fork::end_workers_with_panics();
     let code = supervisor.run(&mut Announcement::new(source));
     announce::summary(&supervisor.status(), &supervisor.last_viewers);
+    drop(socket_files);
     drop(supervisor);
     drop(lock);
     Ok(code)

@@ -1,8 +1,7 @@
 //! What `nix` lacks: pidfds, `close_range`, fork under its own name, `TCP_DEFER_ACCEPT`.
 
 use std::io;
-use std::net::TcpListener;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::sys::signal::{SigHandler, Signal};
 use nix::unistd::{ForkResult, Pid, fork};
@@ -41,6 +40,25 @@ pub fn is_ignored(signal: Signal) -> io::Result<bool> {
 pub fn reap_by_waiting() -> nix::Result<()> {
     // SAFETY: the default disposition runs no code of ours.
     unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigDfl) }.map(drop)
+}
+
+/// Takes these variables out of the environment. To be called by `main`, before any other thread.
+pub fn forget_variables(names: &[&str]) {
+    for name in names {
+        // SAFETY: there is one thread, so nobody reads the environment meanwhile.
+        unsafe { std::env::remove_var(name) }
+    }
+}
+
+/// A descriptor that this process was given by whoever started it, if it is open. To be called by
+/// `main`, before it opens anything, once for each.
+pub fn passed_descriptor(fd: RawFd) -> Option<OwnedFd> {
+    // SAFETY: asks only, and takes an integer.
+    if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
+        return None;
+    }
+    // SAFETY: it is open, and nobody here has opened it: it was passed on to be ours.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Ends the process at once, running nothing of the parent's on the way.
@@ -95,11 +113,11 @@ pub fn close_all_but(keep: impl Iterator<Item = RawFd> + Clone) -> io::Result<()
 ///
 /// # Errors
 /// Those of `setsockopt(2)`.
-pub fn defer_accept(listener: &TcpListener, seconds: i32) -> io::Result<()> {
+pub fn defer_accept(listener: &impl AsFd, seconds: i32) -> io::Result<()> {
     // SAFETY: the option's value is an int, alive during the call.
     let set = unsafe {
         libc::setsockopt(
-            listener.as_raw_fd(),
+            listener.as_fd().as_raw_fd(),
             libc::IPPROTO_TCP,
             libc::TCP_DEFER_ACCEPT,
             (&raw const seconds).cast(),

@@ -4,6 +4,8 @@
 //!
 //! Not here: what depends on it.
 
+use std::net::{IpAddr, SocketAddr};
+
 use super::request::values;
 
 /// What a request says of where it comes from.
@@ -67,6 +69,37 @@ pub(super) fn is_forwarded(headers: &[httparse::Header<'_>]) -> bool {
     names.any(|name| values(headers, name).next().is_some())
 }
 
+/// Whom the proxy next to us speaks for: the last address of `X-Forwarded-For`, which is the one
+/// that it saw itself; without that header the last `for` of `Forwarded` (RFC 7239 section 5.2). In
+/// this order, since proxies add the first, and pass the second on from whoever wrote it.
+pub(super) fn forwarded_for(headers: &[httparse::Header<'_>]) -> Option<IpAddr> {
+    let last = |name| {
+        let value = values(headers, name).last()?;
+        let value = std::str::from_utf8(value).ok()?;
+        value.rsplit(',').next()
+    };
+    if let Some(node) = last("x-forwarded-for") {
+        return address(node);
+    }
+    let mut pairs = last("forwarded")?.split(';');
+    pairs.find_map(|pair| {
+        let (name, node) = pair.split_once('=')?;
+        let is_for = name.trim().eq_ignore_ascii_case("for");
+        is_for.then(|| address(node.trim().trim_matches('"')))?
+    })
+}
+
+/// An address, of IPv6 also in brackets, with or without a port.
+fn address(node: &str) -> Option<IpAddr> {
+    let node = node.trim();
+    let bare = node
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let whole = bare.unwrap_or(node).parse().ok();
+    let found = whole.or_else(|| node.parse::<SocketAddr>().ok().map(|at| at.ip()));
+    found.map(|ip| ip.to_canonical())
+}
+
 /// `host:port` of an http(s) URL. A proxy may have taken the s off.
 fn authority(url: &[u8]) -> Option<&[u8]> {
     let rest = [&b"http://"[..], b"https://"]
@@ -122,6 +155,41 @@ mod tests {
         assert!(!unproven(&[browser, ("Referer", "http://127.0.0.1/")]));
         assert!(!unproven(&[("User-Agent", "curl/8.0")]));
         assert!(!unproven(&[]));
+    }
+
+    #[test]
+    fn the_last_address_named() {
+        for (name, value, wanted) in [
+            ("X-Forwarded-For", "192.0.2.7", Some("192.0.2.7")),
+            (
+                "x-forwarded-for",
+                "6.6.6.6, 192.0.2.7:4711",
+                Some("192.0.2.7"),
+            ),
+            ("X-Forwarded-For", "2001:db8::7", Some("2001:db8::7")),
+            ("X-Forwarded-For", "[2001:db8::7]:80", Some("2001:db8::7")),
+            ("X-Forwarded-For", "::ffff:192.0.2.7", Some("192.0.2.7")),
+            ("X-Forwarded-For", "192.0.2.7, unknown", None),
+            ("X-Forwarded-For", "", None),
+            (
+                "Forwarded",
+                "for=6.6.6.6, proto=http; For=\"[2001:db8::7]:4711\"",
+                Some("2001:db8::7"),
+            ),
+            ("Forwarded", "for=192.0.2.7;by=1.1.1.1", Some("192.0.2.7")),
+            ("Forwarded", "for=_hidden", None),
+            ("Via", "1.1 192.0.2.7", None),
+        ] {
+            let value = value.as_bytes();
+            let found = forwarded_for(&[httparse::Header { name, value }]);
+            assert_eq!(found, wanted.map(|ip| ip.parse().unwrap()), "{name}");
+        }
+        let lines = [("Forwarded", "for=6.6.6.6"), ("X-Forwarded-For", "::1")];
+        let headers = lines.map(|(name, value)| httparse::Header {
+            name,
+            value: value.as_bytes(),
+        });
+        assert_eq!(forwarded_for(&headers), "::1".parse().ok());
     }
 
     #[test]

@@ -4,9 +4,9 @@
 //! length that was said before, to where something takes one. What the target means is
 //! [`route`](super::route)'s to say; how long to wait for the rest is the connection's.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::origin::Origin;
+use super::origin::{self, Origin};
 use super::reply::Code;
 use super::route::{Posted, posted};
 use crate::auth::Authorization;
@@ -52,6 +52,8 @@ pub struct Request {
     pub authorization: Option<Authorization>,
     /// Where it comes from.
     pub origin: Origin,
+    /// Whom a proxy says that it speaks for: worth no more than who says it.
+    pub forwarded_for: Option<IpAddr>,
 }
 
 /// What a POST brings.
@@ -190,6 +192,7 @@ fn judge(head: &httparse::Request<'_, '_>, rest: &[u8], loopback_only: bool) -> 
         post,
         authorization,
         origin: Origin::new(head.headers, host),
+        forwarded_for: origin::forwarded_for(head.headers),
     })
 }
 

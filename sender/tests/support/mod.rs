@@ -4,11 +4,15 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use sender::{Listener, Model, Protocol};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use sender::tls::Identity;
+use sender::{Listener, Model, Protocol, Socket};
 use shm_ring::{FrameMeta, Ring, Writer};
 use worker::{Board, Instance, Role};
 
@@ -17,9 +21,64 @@ pub const HANG: Duration = Duration::from_secs(60);
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
+/// How HTTP comes to a house.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Tcp,
+    Unix,
+    Tls,
+}
+
+/// A certificate for `localhost` that its own client trusts.
+pub struct Trust {
+    pub identity: Identity,
+    pub certificate: CertificateDer<'static>,
+}
+
+pub static TRUST: LazyLock<Trust> = LazyLock::new(|| {
+    let made = rcgen::generate_simple_self_signed(["localhost".into()]).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let [cert, key] = ["cert.pem", "key.pem"].map(|file| dir.path().join(file));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    Trust {
+        identity: Identity::load(&cert, &key).unwrap(),
+        certificate: made.cert.der().clone(),
+    }
+});
+
+/// What a client of [`TRUST`] works with; sessions are resumed where it is used again.
+pub fn tls_client() -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(TRUST.certificate.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Arc::new(config)
+}
+
+/// TLS over a connection.
+pub fn encrypted(
+    socket: TcpStream,
+    config: &Arc<ClientConfig>,
+) -> StreamOwned<ClientConnection, TcpStream> {
+    let name = ServerName::try_from("localhost").unwrap();
+    let session = ClientConnection::new(config.clone(), name).unwrap();
+    StreamOwned::new(session, socket)
+}
+
+pub trait Wire: Read + Write + Send {}
+impl<T: Read + Write + Send> Wire for T {}
+
 pub struct House {
-    /// Of HTTP.
+    /// Of HTTP, but over a UNIX socket.
     pub address: SocketAddr,
+    pub way: Way,
+    /// Where the UNIX socket is.
+    dir: tempfile::TempDir,
     /// Of raw frames.
     pub raw: SocketAddr,
     /// Sender processes; here they are threads.
@@ -32,6 +91,7 @@ pub struct House {
 #[derive(Clone, Copy)]
 pub struct Options {
     pub model: Model,
+    pub way: Way,
     /// Connections that a sender takes at once.
     pub slots: usize,
     /// Connections that all of them take at once: a multiple of `slots`.
@@ -45,6 +105,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             model: Model::OneByOne,
+            way: Way::Tcp,
             slots: 1,
             connections: 4,
             seats: 2,
@@ -75,6 +136,15 @@ impl House {
         })
     }
 
+    /// The same for every way to it.
+    pub fn each_way(options: Options) -> impl Iterator<Item = Arc<House>> {
+        let ways = [Way::Tcp, Way::Unix, Way::Tls];
+        ways.into_iter().flat_map(move |way| {
+            println!("{way:?}");
+            House::each(Options { way, ..options })
+        })
+    }
+
     /// Starts senders as threads. They, and what they look at, live until the process ends; the
     /// names in /dev/shm are gone before this returns.
     pub fn start(options: Options) -> Arc<House> {
@@ -88,14 +158,24 @@ impl House {
         board.disown();
         let board: &'static Board = Box::leak(Box::new(board));
         let listeners = [Protocol::Http, Protocol::Raw].map(|protocol| Listener {
-            socket: TcpListener::bind("127.0.0.1:0").unwrap(),
+            socket: Socket::Tcp(TcpListener::bind("127.0.0.1:0").unwrap()),
             protocol,
         });
-        let listeners: &'static [Listener; 2] = Box::leak(Box::new(listeners));
-        let [address, raw] = listeners.each_ref().map(|l| l.socket.local_addr().unwrap());
+        let [address, raw] = listeners.each_ref().map(|l| match &l.socket {
+            Socket::Tcp(socket) => socket.local_addr().unwrap(),
+            Socket::Unix(_) => unreachable!(),
+        });
+        let dir = tempfile::tempdir().unwrap();
+        let unix = Listener {
+            socket: Socket::Unix(UnixListener::bind(dir.path().join("http")).unwrap()),
+            protocol: Protocol::Http,
+        };
+        let listeners: Vec<_> = listeners.into_iter().chain([unix]).collect();
+        let listeners: &'static [Listener] = Vec::leak(listeners);
         let config: &'static sender::Config = Box::leak(Box::new(sender::Config {
             instance,
             model: options.model,
+            tls: (options.way == Way::Tls).then(|| TRUST.identity.clone()),
             loopback_only: true,
             on_demand: false,
             read_only: false,
@@ -119,6 +199,8 @@ impl House {
         let writer = Mutex::new(ring.writer().unwrap());
         let house = House {
             address,
+            way: options.way,
+            dir,
             raw,
             senders,
             board,
@@ -157,7 +239,20 @@ impl House {
 
     /// Sends a request as it is.
     pub fn ask(&self, request: &str) -> Client {
-        let socket = TcpStream::connect(self.address).unwrap();
+        if self.way == Way::Unix {
+            let socket = UnixStream::connect(self.dir.path().join("http")).unwrap();
+            socket.set_read_timeout(Some(HANG)).unwrap();
+            return Client::over(Box::new(socket), request);
+        }
+        self.ask_over(TcpStream::connect(self.address).unwrap(), request)
+    }
+
+    /// The same, over a connection to the house.
+    pub fn ask_over(&self, socket: TcpStream, request: &str) -> Client {
+        if self.way == Way::Tls {
+            socket.set_read_timeout(Some(HANG)).unwrap();
+            return Client::over(Box::new(encrypted(socket, &tls_client())), request);
+        }
         Client::new(socket, request)
     }
 
@@ -199,7 +294,7 @@ pub struct Client {
     pub head: String,
     /// The stream has come to its end in good order.
     pub ended: bool,
-    reader: BufReader<TcpStream>,
+    reader: BufReader<Box<dyn Wire>>,
 }
 
 #[derive(Debug)]
@@ -217,10 +312,15 @@ pub struct Part {
 
 impl Client {
     /// Sends `request` and reads the reply's head. Code 0: closed without one.
-    pub fn new(mut socket: TcpStream, request: &str) -> Client {
+    pub fn new(socket: TcpStream, request: &str) -> Client {
         socket.set_read_timeout(Some(HANG)).unwrap();
-        socket.write_all(request.as_bytes()).unwrap();
-        let mut reader = BufReader::new(socket);
+        Client::over(Box::new(socket), request)
+    }
+
+    /// The same, whatever it goes over.
+    pub fn over(mut wire: Box<dyn Wire>, request: &str) -> Client {
+        wire.write_all(request.as_bytes()).unwrap();
+        let mut reader = BufReader::new(wire);
         let mut head = String::new();
         while reader.read_line(&mut head).unwrap() > 2 {}
         let code = head.get(9..12).map_or(0, |code| code.parse().unwrap());

@@ -35,7 +35,7 @@ impl Supervisor {
             Role::Sender => {
                 title::set("seqcast: sender");
                 ring.abandon();
-                let keep = self.listeners.iter().map(|l| l.socket.as_raw_fd());
+                let keep = self.listeners.iter().map(|l| l.socket.as_fd().as_raw_fd());
                 let reader = self.reader.as_fd().as_raw_fd();
                 let line = channel.as_fd().as_raw_fd();
                 fork::settle(keep.chain(bell).chain([reader, line]))?;
