@@ -522,16 +522,7 @@ impl<'a> Connection<'a> {
                 Framing::Multipart(_) => say(too_many(most), false, now),
             };
         }
-        let stream = Stream::new(
-            &viewer,
-            self.caller,
-            framing,
-            begins,
-            self.slot,
-            seat,
-            self.sender,
-            now,
-        );
+        let stream = Stream::new(&viewer, framing, begins, self.slot, seat, self.sender, now);
         let mut stream = Box::new(stream);
         match stream.set_up(&self.socket) {
             Ok(()) => Led::To(Phase::Stream(stream)),

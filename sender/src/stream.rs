@@ -36,7 +36,6 @@ use worker::{Seat, SkipCause, Slot, Viewer, Watching, signals, unix_ns};
 use crate::Sender;
 use crate::awaiting::Await;
 use crate::beginning::Beginning;
-use crate::caller::Caller;
 use crate::convert::Conversions;
 use crate::course::Course;
 use crate::end::End;
@@ -121,7 +120,6 @@ impl<'a> Stream<'a> {
     /// A stream that begins now and is counted in `slot`.
     pub fn new(
         viewer: &Viewer,
-        caller: Caller,
         framing: Framing,
         begins: Beginning,
         slot: &'a Slot,
@@ -129,10 +127,7 @@ impl<'a> Stream<'a> {
         sender: &'a Sender<'a>,
         now: Instant,
     ) -> Self {
-        let name = match &viewer.key {
-            Some(key) => format!("{caller} {key:?}"),
-            None => caller.to_string(),
-        };
+        let name = viewer.to_string();
         tracing::info!("viewer {name} came");
         slot.set_viewer(Some(viewer));
         let mut spill = Spill::default();

@@ -8,6 +8,7 @@
 //! Not here: the process (`cell`), and how it is shown (`status`).
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -134,6 +135,20 @@ impl Viewer {
         match self.addr.parse::<SocketAddr>() {
             Ok(address) => address.ip().to_string(),
             Err(_) => self.addr.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Viewer {
+    /// For the log: where it is, through whom it comes, and what it calls itself.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.addr)?;
+        if let Some(via) = &self.via {
+            write!(f, " via {via}")?;
+        }
+        match &self.key {
+            Some(key) => write!(f, " {key:?}"),
+            None => Ok(()),
         }
     }
 }
