@@ -186,7 +186,7 @@ fn what_is_no_request_is_told_so() {
             (404, request("GET", at, "/secret")),
             (404, request("GET", at, "/../etc/passwd")),
             (405, request("POST", at, "/status")),
-            (405, request("DELETE", at, "/stream")),
+            (405, request("DELETE", at, "/status")),
             (421, request("GET", "evil.example", "/snapshot")),
             (421, request("GET", &format!("evil.example:{port}"), "/")),
             (421, request("GET", "127.0.0.1.evil.example", "/stream")),

@@ -48,6 +48,14 @@ impl Caller {
         }
     }
 
+    /// The same without a port.
+    pub fn host(self) -> String {
+        match self.named.or(self.peer.map(|peer| peer.ip())) {
+            Some(ip) => ip.to_string(),
+            None => self.peer_address(),
+        }
+    }
+
     /// The proxy that named it.
     pub fn via(self) -> Option<String> {
         self.named.map(|_| self.peer_address())
@@ -87,5 +95,9 @@ mod tests {
             assert_eq!(caller.via(), None);
         }
         assert_eq!(Caller::new(None).to_string(), "unix");
+        assert_eq!(Caller::new(None).host(), "unix");
+        let near = Caller::new("127.0.0.1:5512".parse().ok());
+        assert_eq!(near.host(), "127.0.0.1");
+        assert_eq!(near.speaking_for(named).host(), "192.0.2.7");
     }
 }

@@ -314,7 +314,7 @@ impl<'a> Connection<'a> {
                 Verdict::Enter(user) => self.user = user,
                 Verdict::Ask => return say(unauthorized(), head_only, now),
                 Verdict::Deny => {
-                    guard.complain(&self.caller.address(), now);
+                    guard.complain(&self.caller.host(), now);
                     return Led::To(Phase::Denied(now, head_only));
                 }
             }
