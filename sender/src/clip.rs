@@ -7,7 +7,7 @@
 //! whole is known to be that frame.
 //!
 //! A clip takes no seat. It takes one of the spare places that short requests need, so it leaves one
-//! of them, and who takes too little for too long is cut. Not here: which frames are meant (`range`),
+//! of them, and who takes too little for too long is cut. Its client is on the board as a viewer's is. Not here: which frames are meant (`range`),
 //! which of them are in it and when each is shown (`plan`), the bytes around them (`http::avi`).
 
 mod plan;
@@ -16,11 +16,10 @@ mod range;
 use std::time::{Duration, Instant};
 
 use shm_ring::Reader;
-use worker::{Board, signals, unix_ns};
+use worker::{Board, SkipCause, Slot, Viewer, signals, unix_ns};
 
 use crate::Sender;
 use crate::awaiting::Await;
-use crate::caller::Caller;
 use crate::convert::Conversions;
 use crate::end::End;
 use crate::framing::Form;
@@ -40,8 +39,20 @@ const GRACE: Duration = Duration::from_secs(30);
 const GRACE_WHEN_SHORT: Duration = Duration::from_secs(1);
 /// What a client must take of it on average, once its grace is used up: bytes a second.
 const LEAST_RATE: f64 = 8192.0;
+/// And so much that it has all of a file within this time.
+const LONGEST: Duration = Duration::from_secs(600);
+/// Clips at once.
+const MOST: usize = 3;
 /// Empty ticks, or index entries, that are written at once.
 const BATCH: u64 = 256;
+
+/// How the board and the log call who takes one.
+pub(crate) const PROTOCOL: &str = "clip";
+
+/// Whether that is no stream.
+pub(crate) fn is_clip(viewer: &Viewer) -> bool {
+    viewer.protocol == PROTOCOL
+}
 
 /// A clip that can be had.
 pub(crate) struct Cut {
@@ -51,6 +62,8 @@ pub(crate) struct Cut {
     pub head: Vec<u8>,
     /// Of the file.
     opening: Vec<u8>,
+    /// Bytes of the file, where that is known.
+    len: Option<u64>,
 }
 
 impl Cut {
@@ -80,6 +93,7 @@ impl Cut {
             plan,
             format: ask.format,
             opening,
+            len,
         })
     }
 }
@@ -141,15 +155,19 @@ fn film(plan: &Plan) -> Result<Film, Reply> {
 }
 
 /// Whether one more may begin, by a connection that has its place already: where all seats were
-/// taken, one place must be left for short requests.
+/// taken, one place must be left for short requests; and there are never more than [`MOST`].
 pub(crate) fn has_room(board: &Board) -> bool {
     board.free_slots() > board.seats().saturating_sub(board.taken_seats())
+        && board.count_viewers(is_clip) < MOST
 }
 
 /// A clip on its way.
 pub(crate) struct Clip<'a> {
     sender: &'a Sender<'a>,
-    client: Caller,
+    slot: &'a Slot,
+    client: String,
+    /// Bytes a second that the client must take.
+    least_rate: f64,
     plan: Plan,
     format: Format,
     /// Where frames are to be converted.
@@ -173,14 +191,23 @@ enum At {
 }
 
 impl<'a> Clip<'a> {
-    /// A clip that begins now.
-    pub fn new(cut: Cut, client: Caller, sender: &'a Sender<'a>, now: Instant) -> Self {
+    /// A clip that begins now, and is counted in `slot`.
+    pub fn new(
+        cut: Cut,
+        viewer: &Viewer,
+        slot: &'a Slot,
+        sender: &'a Sender<'a>,
+        now: Instant,
+    ) -> Self {
+        slot.set_viewer(Some(viewer));
         let mut spill = Spill::default();
         spill.refill().extend_from_slice(&cut.head);
         spill.more().extend_from_slice(&cut.opening);
         Clip {
             sender,
-            client,
+            slot,
+            client: viewer.to_string(),
+            least_rate: least_rate(cut.len),
             conversions: (cut.plan.form == Form::Bgr).then(|| sender.converter.join()),
             plan: cut.plan,
             format: cut.format,
@@ -204,7 +231,9 @@ impl<'a> Clip<'a> {
             }
             while !self.spill.is_empty() {
                 match self.spill.write_to(&mut *socket) {
-                    Ok(written) => self.deadline = extended(self.deadline, written, now),
+                    Ok(written) => {
+                        self.deadline = extended(self.deadline, written, self.least_rate, now)
+                    }
                     Err(error) if is_later(&error) => return self.stalled(now).map(Some),
                     Err(error) => return Err(error.into()),
                 }
@@ -277,10 +306,12 @@ impl<'a> Clip<'a> {
         if copy(self.sender.ring, shot, out) {
             avi::pad(out, shot.len);
             self.sent += 1;
+            self.slot.add_frame(shot.len.into());
         } else {
             out.clear();
             avi::blank(out, shot.len);
             shot.gone = true;
+            self.slot.add_skipped(SkipCause::Overwritten, 1);
         }
         At::Tick(tick + 1, next + 1)
     }
@@ -316,10 +347,18 @@ impl<'a> Clip<'a> {
         };
         if there {
             self.sent += 1;
+            self.slot.add_frame(shot.len.into());
         } else {
             self.spill.refill();
             shot.gone = true;
+            self.slot.add_skipped(SkipCause::Overwritten, 1);
         }
+    }
+}
+
+impl Drop for Clip<'_> {
+    fn drop(&mut self) {
+        self.slot.set_viewer(None);
     }
 }
 
@@ -335,9 +374,15 @@ fn copy(ring: &Reader, shot: &Shot, out: &mut Vec<u8>) -> bool {
     })
 }
 
+/// What the client must take, bytes a second: however long a file is, it is out in minutes.
+fn least_rate(len: Option<u64>) -> f64 {
+    let len = len.unwrap_or_default() as f64;
+    LEAST_RATE.max(len / LONGEST.as_secs_f64())
+}
+
 /// The deadline of a client that has taken so many bytes: never more than its grace away.
-fn extended(deadline: Instant, written: usize, now: Instant) -> Instant {
-    let earned = Duration::from_secs_f64(written as f64 / LEAST_RATE);
+fn extended(deadline: Instant, written: usize, rate: f64, now: Instant) -> Instant {
+    let earned = Duration::from_secs_f64(written as f64 / rate);
     (deadline + earned).min(now + GRACE)
 }
 
@@ -353,14 +398,14 @@ mod tests {
         let (mut now, mut deadline) = (start, start + GRACE);
         while now < deadline {
             now += second;
-            deadline = extended(deadline, 4096, now);
+            deadline = extended(deadline, 4096, LEAST_RATE, now);
         }
         assert_eq!(now - start, 2 * GRACE);
         // A little more than it must; then nothing, with no credit for what it took at first.
         let (mut now, mut deadline) = (start, start + GRACE);
         for _ in 0..1000 {
             now += second;
-            deadline = extended(deadline, 9000, now);
+            deadline = extended(deadline, 9000, LEAST_RATE, now);
             assert!(now < deadline);
         }
         assert_eq!(deadline, now + GRACE);

@@ -55,7 +55,8 @@ fn main() -> ExitCode {
     let code = result.unwrap_or_else(|error| {
         let line = failure::line(&error);
         match cli.logs_json() {
-            true => tracing::error!("{line}"),
+            // Not by the log: it may not have started, or be off.
+            true => eprintln!("{}", worker::log::line_as_json("ERROR", &line)),
             false => complain!("{line}"),
         }
         failure::code(&error)

@@ -39,6 +39,8 @@ struct Head {
     seats: AtomicU64,
     pid: AtomicU32,
     started_ns: AtomicU64,
+    /// The same as a Unix time, seconds.
+    started_unix: AtomicU64,
     heartbeat_ns: AtomicU64,
     cpu_ns: AtomicU64,
     refused: AtomicU64,
@@ -95,6 +97,7 @@ impl Board {
         head.seats.store(layout.seats as u64, Relaxed);
         head.pid.store(std::process::id(), Relaxed);
         head.started_ns.store(monotonic_ns(), Relaxed);
+        head.started_unix.store(unix_ns() / 1_000_000_000, Relaxed);
         head.heartbeat_ns.store(monotonic_ns(), Relaxed);
         // Last: whoever sees it (`from_fd`) sees the rest.
         head.magic.store(MAGIC, Release);
@@ -329,6 +332,11 @@ impl Board {
     /// The last minutes.
     pub fn history(&self) -> History {
         self.samples().read()
+    }
+
+    /// When the instance started, Unix seconds by the clock of then.
+    pub fn started_unix(&self) -> u64 {
+        self.head().started_unix.load(Relaxed)
     }
 
     /// When the supervisor last showed life, `CLOCK_MONOTONIC` nanoseconds.

@@ -68,15 +68,17 @@ impl Write for Unwaiting {
 fn left_out(count: u64, as_json: bool) -> String {
     let said = format!("({count} lines left out, which nobody took)");
     match as_json {
-        true => {
-            let mut now = String::new();
-            // Without a time it is a line all the same.
-            let _ = SystemTime.format_time(&mut Writer::new(&mut now));
-            let line = serde_json::json!({"timestamp": now, "level": "WARN", "message": said});
-            format!("{line}\n")
-        }
-        false => format!("{said}\n"),
+        true => line_as_json("WARN", &said) + "\n",
+        false => said + "\n",
     }
+}
+
+/// A line as an object, for what must be said even where no log was started.
+pub fn line_as_json(level: &str, message: &str) -> String {
+    let mut now = String::new();
+    // Without a time it is a line all the same.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut now));
+    serde_json::json!({"timestamp": now, "level": level, "message": message}).to_string()
 }
 
 /// A filter takes every word that is no level for a module's name, also a misspelt level.

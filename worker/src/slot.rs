@@ -231,8 +231,8 @@ impl Slot {
     /// Says who is served here, and counts for that viewer from here on.
     pub fn set_viewer(&self, viewer: Option<&Viewer>) {
         self.begin();
-        let about = viewer.map(|viewer| serde_json::to_string(viewer).unwrap_or_default());
-        self.about.replace(0, 0, about.as_deref().unwrap_or(""));
+        self.about
+            .replace(0, 0, &viewer.map(fitted).unwrap_or_default());
     }
 
     /// Says what the source was granted.
@@ -333,6 +333,18 @@ impl Slot {
     }
 }
 
+/// A viewer as it fits into a slot: what it calls itself is cut for the rest, which is bounded.
+fn fitted(viewer: &Viewer) -> String {
+    let mut viewer = viewer.clone();
+    loop {
+        let about = serde_json::to_string(&viewer).unwrap_or_default();
+        let cut = |name: &mut Option<String>| name.as_mut().and_then(String::pop).is_some();
+        if about.len() <= ABOUT || !(cut(&mut viewer.key) || cut(&mut viewer.user)) {
+            return about;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -349,6 +361,28 @@ mod tests {
         assert_eq!(slot.latency_ns.load(Relaxed), 1700);
         slot.set_viewer(None);
         assert_eq!(slot.latency_ns.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_viewer_of_any_names_is_still_readable() {
+        let name = format!("test-names-{}", std::process::id());
+        let board = Board::create(&Instance::new(&name).unwrap(), 1, 1, 1).unwrap();
+        let slot = board.cell(1).slot();
+        for name in ["\u{1f600}".repeat(64), "\"".repeat(500)] {
+            let viewer = Viewer {
+                addr: "2001:db8:1111:2222:3333:4444:5555:6666".into(),
+                via: Some("[2001:db8:1111:2222:3333:4444:5555:6666]:65535".into()),
+                user: Some(name.clone()),
+                protocol: Cow::Borrowed("http-stream"),
+                key: Some(name.clone()),
+                id: u64::MAX,
+                wants: Wants::default(),
+            };
+            slot.set_viewer(Some(&viewer));
+            let shown = slot.viewer().unwrap();
+            assert_eq!((&shown.addr, &shown.via), (&viewer.addr, &viewer.via));
+            assert!(name.starts_with(&shown.user.unwrap()));
+        }
     }
 
     #[test]

@@ -72,7 +72,8 @@ pub struct Ring {
     pub head: u64,
     pub epoch: u64,
     pub seconds_held: f64,
-    /// How long ago the newest frame was published; null while there is none.
+    /// How long ago the newest frame was published; null while there is none, or none since the clock was set
+    /// back.
     pub newest_age_s: Option<f64>,
     /// The newest frame's fourcc; null while there is none.
     pub format: Option<String>,
@@ -84,6 +85,8 @@ pub struct Ring {
 pub struct Supervisor {
     pub pid: u32,
     pub uptime_s: f64,
+    /// When it started, Unix seconds.
+    pub started: u64,
     /// Whether it holds the instance's lock.
     pub alive: bool,
     /// Seconds since it last showed life.
@@ -212,6 +215,7 @@ pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool
         supervisor: Supervisor {
             pid: board.supervisor(),
             uptime_s: seconds(monotonic_ns().saturating_sub(board.started_ns())),
+            started: board.started_unix(),
             alive: instance.is_alive(),
             silent_s: seconds(monotonic_ns().saturating_sub(board.heartbeat_ns())),
             cpu_s: seconds(board.cpu_ns()),
@@ -260,7 +264,7 @@ pub struct Liveness {
     pub signal: Signal,
     /// Why it is none, for people; empty where nothing is to be said.
     pub reason: String,
-    /// How long ago the newest frame was published; none: there is none.
+    /// How long ago the newest frame was published; none: there is none, or none since the clock was set back.
     pub newest_age: Option<Duration>,
 }
 
@@ -275,9 +279,14 @@ pub fn liveness(ring: &Reader) -> Liveness {
     }
 }
 
+/// What two readings of the clock may differ by.
+const CLOCKS_NS: u64 = 5_000_000_000;
+
 fn newest_age(ring: &Reader) -> Option<Duration> {
     let newest = ring.frame(ring.bounds().head).ok()?;
-    let age = unix_ns().saturating_sub(newest.info().published_ns);
+    let (now, published) = (unix_ns(), newest.info().published_ns);
+    // Of a time to come: the clock was set back since, and no frame came.
+    let age = (published <= now + CLOCKS_NS).then(|| now.saturating_sub(published))?;
     Some(Duration::from_nanos(age))
 }
 

@@ -13,8 +13,10 @@ const LONGEST_SILENCE_NS: u64 = 600_000_000_000;
 const LONE_US: u32 = 40_000;
 /// The shortest and the longest tick.
 const TICKS_US: (u64, u64) = (1_000, 60_000_000);
-/// A frame may be shown so many ticks late, before ticks are made shorter.
-const MOST_LATE: u64 = 1;
+/// A frame may be shown a tick late, or so late, before ticks are made shorter.
+const MOST_LATE_US: u64 = 250_000;
+/// How often they are, before it is left at that.
+const TRIES: u32 = 16;
 /// What is no shorter than its replacement in a file cannot be replaced there, and is no JPEG.
 const LEAST_LEN: u32 = 8;
 
@@ -155,13 +157,19 @@ fn grid(gaps: &[u64]) -> (u32, Vec<u64>) {
     let (least, most) = TICKS_US;
     let mean_us = u64::try_from((sum / count + 500) / 1000).unwrap_or(most);
     let mut tick_us = mean_us.clamp(least, most);
-    loop {
+    for _ in 1..TRIES {
         let (ticks, late) = lay(gaps, tick_us * 1000);
-        if late <= MOST_LATE || tick_us == least {
+        if late <= most_late(tick_us) || tick_us == least {
             return (tick_us as u32, ticks);
         }
-        tick_us = (tick_us * 7 / 8).max(least);
+        tick_us = (tick_us * 3 / 4).max(least);
     }
+    (tick_us as u32, lay(gaps, tick_us * 1000).0)
+}
+
+/// In ticks.
+fn most_late(tick_us: u64) -> u64 {
+    (MOST_LATE_US / tick_us).max(1)
 }
 
 /// The tick of each frame, the nearest that is still free, and by how many ticks the worst is late.
@@ -264,6 +272,17 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_burst_is_shown_late_and_changes_no_rate() {
+        let mut gaps = vec![33 * MS; 1000];
+        for gap in &mut gaps[500..504] {
+            *gap = 0;
+        }
+        let (tick_us, ticks) = grid(&gaps);
+        assert_eq!(tick_us, 33_000);
+        assert_eq!(ticks.len(), 1001);
+    }
+
     proptest! {
         /// Every frame has a tick of its own, in order, none is late for long, and the clip lasts as
         /// long as the frames took.
@@ -276,7 +295,7 @@ mod tests {
             let mut time = 0;
             for (gap, tick) in gaps.iter().zip(&ticks[1..]) {
                 time += gap;
-                prop_assert!((tick * tick_ns).abs_diff(time) <= (MOST_LATE + 1) * tick_ns);
+                prop_assert!((tick * tick_ns).abs_diff(time) <= (most_late(tick_us.into()) + 1) * tick_ns);
             }
         }
     }

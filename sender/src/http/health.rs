@@ -36,7 +36,7 @@ pub fn health(found: &Liveness, within: Duration) -> Reply {
             let age = age.as_secs_f64();
             format!("No frame for {age:.1} s; {within_s} s are allowed.")
         }
-        (_, None) => "There has been no frame yet.".into(),
+        (_, None) => "There has been no frame yet, or none since the clock was set back.".into(),
         (signal, Some(_)) => format!("The source is not live: {}.", signal.name()),
     };
     let why = match found.reason.trim_end_matches('.') {

@@ -3,8 +3,8 @@
 //!
 //! A series costs a scraper memory for as long as it keeps data, so none may be made up by who connects:
 //! a viewer is labelled with the number of its place, of which there are no more than connections at
-//! once, and what is counted there goes on over all that it has had. Its address is in `viewer_info` alone,
-//! without the port, which every connection has anew; the key, which viewers choose, is nowhere.
+//! once, and what is counted there goes on over all that it has had. Address and key, which viewers choose,
+//! are nowhere: `/status` has them.
 //!
 //! Not here: what is counted (`worker::status`).
 
@@ -21,13 +21,13 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The metrics as a reply; `memory` says how many bytes the process of a pid has to itself, where that can
 /// be known.
-pub fn metrics(status: &Status, now: f64, memory: impl Fn(u32) -> Option<u64>) -> Reply {
-    Reply::ok(CONTENT_TYPE, text(status, now, memory).into_bytes())
+pub fn metrics(status: &Status, memory: impl Fn(u32) -> Option<u64>) -> Reply {
+    Reply::ok(CONTENT_TYPE, text(status, memory).into_bytes())
 }
 
-fn text(status: &Status, now: f64, memory: impl Fn(u32) -> Option<u64>) -> String {
+fn text(status: &Status, memory: impl Fn(u32) -> Option<u64>) -> String {
     let mut page = Page::default();
-    instance(&mut page, status, now);
+    instance(&mut page, status);
     source(&mut page, status);
     totals(&mut page, status);
     processes(&mut page, status, memory);
@@ -35,7 +35,7 @@ fn text(status: &Status, now: f64, memory: impl Fn(u32) -> Option<u64>) -> Strin
     page.0
 }
 
-fn instance(page: &mut Page, status: &Status, now: f64) {
+fn instance(page: &mut Page, status: &Status) {
     page.gauge("build_info", "The program's version.")
         .add(&[("version", env!("CARGO_PKG_VERSION"))], 1);
     page.gauge(
@@ -47,7 +47,7 @@ fn instance(page: &mut Page, status: &Status, now: f64) {
         "start_time_seconds",
         "When the instance started, Unix time.",
     )
-    .value((now - status.supervisor.uptime_s).round());
+    .value(status.supervisor.started);
     page.gauge("supervisor_alive", "Whether the supervisor lives.")
         .value(u8::from(status.supervisor.alive));
     page.gauge("seats", "Streams that there may be at once.")
@@ -189,7 +189,6 @@ fn viewers(page: &mut Page, status: &Status) {
         info.add(
             &[
                 ("viewer", place),
-                ("address", without_port(&text(&viewer.viewer))),
                 ("protocol", &text(&viewer.protocol)),
                 ("user", &text(&viewer.user)),
             ],
@@ -261,16 +260,6 @@ fn name(role: Role) -> &'static str {
     }
 }
 
-/// The address of `192.0.2.1:5` and `[2001:db8::1]:5`, without brackets; what has no port is itself.
-fn without_port(address: &str) -> &str {
-    let has_port = address.starts_with('[') || address.matches(':').count() == 1;
-    let host = match address.rsplit_once(':') {
-        Some((host, _)) if has_port => host,
-        _ => address,
-    };
-    host.trim_matches(['[', ']'])
-}
-
 /// The text so far.
 #[derive(Default)]
 struct Page(String);
@@ -329,9 +318,7 @@ mod tests {
     use super::*;
 
     fn said() -> String {
-        text(&sample::status(), 1_000_100.4, |pid| {
-            (pid != 5).then_some(1000)
-        })
+        text(&sample::status(), |pid| (pid != 5).then_some(1000))
     }
 
     #[test]
@@ -349,8 +336,8 @@ mod tests {
             "seqcast_worker_restarts_total{role=\"capture\"} 1",
             "seqcast_cpu_seconds_total{role=\"supervisor\"} 0.25",
             "seqcast_private_memory_bytes{role=\"sender\"} 2000",
-            "seqcast_viewer_info{viewer=\"0\",address=\"192.0.2.1\",protocol=\"http-stream\",user=\"anna\"} 1",
-            "seqcast_viewer_info{viewer=\"2\",address=\"2001:db8::1\",protocol=\"http-stream\",user=\"\"} 1",
+            "seqcast_viewer_info{viewer=\"0\",protocol=\"http-stream\",user=\"anna\"} 1",
+            "seqcast_viewer_info{viewer=\"2\",protocol=\"http-stream\",user=\"\"} 1",
             "seqcast_viewer_frames_sent_total{viewer=\"2\"} 250",
             "seqcast_viewer_frames_skipped_total{viewer=\"0\",cause=\"slow\"} 7",
             "seqcast_viewer_latency_seconds{viewer=\"0\"} 0.0015",
@@ -391,19 +378,5 @@ mod tests {
             }
         }
         assert!(said.ends_with('\n'));
-    }
-
-    #[test]
-    fn addresses_lose_their_port_alone() {
-        for (address, want) in [
-            ("192.0.2.1:80", "192.0.2.1"),
-            ("192.0.2.1", "192.0.2.1"),
-            ("[::1]:80", "::1"),
-            ("2001:db8::1", "2001:db8::1"),
-            ("unix", "unix"),
-            ("", ""),
-        ] {
-            assert_eq!(without_port(address), want);
-        }
     }
 }

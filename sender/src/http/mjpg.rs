@@ -10,7 +10,7 @@ use worker::control::{Control, Kind, Setting};
 use worker::message::{Answer, Refusal};
 use worker::status::Status;
 
-use super::controls;
+use super::controls::refused;
 use super::reply::{Code, Reply};
 use super::route::parameter;
 
@@ -68,12 +68,13 @@ struct Plugin<'a> {
     args: &'a str,
 }
 
-/// The source's controls, and the one format that it is in. Without an answer none are known.
+/// The source's controls, and the one format that it is in; or why they are not known.
 pub fn input_json(answer: Option<Answer>, status: &Status) -> Reply {
     let source = &status.source;
     let controls = match answer {
         Some(Ok(controls)) => controls,
-        _ => Vec::new(),
+        Some(Err(refusal)) => return refused(refusal),
+        None => return refused(Refusal::Busy),
     };
     let is_jpeg = matches!(source.format.as_str(), "MJPG" | "JPEG");
     let format = OfFormat {
@@ -221,7 +222,7 @@ impl Command {
         match answer {
             Some(Ok(_)) => Reply::ok("text/plain", format!("{id}: 0").into_bytes()),
             other => {
-                let reply = controls::refused(other.and_then(Result::err).unwrap_or(Refusal::Busy));
+                let reply = refused(other.and_then(Result::err).unwrap_or(Refusal::Busy));
                 let why = String::from_utf8_lossy(&reply.body);
                 failed(reply.code, &id.to_string(), why.trim_end())
             }

@@ -55,8 +55,12 @@ pub(super) fn is_foreign(headers: &[httparse::Header<'_>], host: Option<&[u8]>) 
 
 /// Whether it may be a browser's that does not say for which page. With a POST they all do; but a GET, such as a
 /// picture's in another's page, says so only where this server is on this machine or behind TLS, or by the `Referer`
-/// that the page may withhold. That every browser's `User-Agent` begins with Mozilla is as old as they are.
+/// that the page may withhold; and a link in a mail is no page's (`Sec-Fetch-Site: none`). That every browser's
+/// `User-Agent` begins with Mozilla is as old as they are.
 pub(super) fn is_unproven(headers: &[httparse::Header<'_>]) -> bool {
+    if values(headers, "sec-fetch-site").any(|site| site != b"same-origin") {
+        return true;
+    }
     let is_browser = values(headers, "user-agent").any(|agent| agent.starts_with(b"Mozilla/"));
     let mut proofs = ["sec-fetch-site", "origin", "referer"].iter();
     is_browser && !proofs.any(|name| values(headers, name).next().is_some())
@@ -153,6 +157,7 @@ mod tests {
         assert!(unproven(&[browser]));
         assert!(!unproven(&[browser, ("Sec-Fetch-Site", "same-origin")]));
         assert!(!unproven(&[browser, ("Referer", "http://127.0.0.1/")]));
+        assert!(unproven(&[browser, ("Sec-Fetch-Site", "none")]));
         assert!(!unproven(&[("User-Agent", "curl/8.0")]));
         assert!(!unproven(&[]));
     }

@@ -45,6 +45,7 @@ pub fn status() -> Status {
         supervisor: Supervisor {
             pid: 1,
             uptime_s: 100.0,
+            started: 1_000_000,
             alive: true,
             silent_s: 0.1,
             cpu_s: 0.25,

@@ -99,6 +99,7 @@ pub fn state(status: &Status, quality: u8) -> serde_json::Result<Vec<u8>> {
 }
 
 fn client(worker: &Worker) -> Option<(&str, Client<'_>)> {
+    let is_stream = worker.protocol.as_deref() != Some(crate::clip::PROTOCOL);
     let (id, wants) = worker.id.as_deref().zip(worker.wants)?;
     let client = Client {
         fps: whole(worker.fps),
@@ -108,7 +109,7 @@ fn client(worker: &Worker) -> Option<(&str, Client<'_>)> {
         zero_data: wants.zero_data,
         key: worker.key.as_deref().unwrap_or("0"),
     };
-    Some((id, client))
+    is_stream.then_some((id, client))
 }
 
 /// µStreamer counts whole frames.
