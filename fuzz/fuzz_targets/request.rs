@@ -4,15 +4,17 @@
 
 use libfuzzer_sys::fuzz_target;
 use sender::http::controls::{Rules, settings};
+use sender::http::host::Hosts;
 use sender::http::request::{MAX_BODY, MAX_REQUEST, Parsed, parse};
 use sender::http::ask::MAX_KEY;
 use sender::http::route::{Route, route};
 
 fuzz_target!(|input: (bool, usize, Vec<u8>)| {
     let (loopback_only, cut, bytes) = input;
-    let whole = parse(&bytes, loopback_only);
+    let hosts = if loopback_only { Hosts::Own(&[]) } else { Hosts::Any };
+    let whole = parse(&bytes, hosts);
     // A verdict on a part is final: more bytes do not change it.
-    let part = parse(&bytes[..cut % (bytes.len() + 1)], loopback_only);
+    let part = parse(&bytes[..cut % (bytes.len() + 1)], hosts);
     assert!(
         part == Parsed::NeedMore || part == whole,
         "{part:?} {whole:?}"

@@ -21,6 +21,7 @@ use crate::desk::Question;
 use crate::end::End;
 use crate::framing::Framing;
 use crate::http::ask::StreamAsk;
+use crate::http::host::Hosts;
 use crate::http::mjpg::Command;
 use crate::http::origin::Origin;
 use crate::http::reply::{Code, Reply};
@@ -285,7 +286,10 @@ fn read_request(
     sender: &Sender<'_>,
     now: Instant,
 ) -> Result<Parsed, Await> {
-    let checks_host = sender.config.checks_host() && !caller.is_unix();
+    let hosts = match caller.is_unix() {
+        true => Hosts::Any,
+        false => sender.config.hosts(),
+    };
     let mut chunk = [0; MAX_REQUEST];
     loop {
         // Never nothing: at MAX_REQUEST bytes there is a verdict.
@@ -293,7 +297,7 @@ fn read_request(
             Ok(0) => return Ok(Parsed::NeedMore),
             Ok(count) => {
                 bytes.extend_from_slice(&chunk[..count]);
-                let parsed = request::parse(bytes, checks_host);
+                let parsed = request::parse(bytes, hosts);
                 if parsed != Parsed::NeedMore {
                     return Ok(parsed);
                 }

@@ -54,6 +54,7 @@ use crate::auth::{Auth, Guard};
 use crate::convert::Converter;
 use crate::desk::Desk;
 use crate::http::cors::AllowOrigin;
+use crate::http::host::Hosts;
 use crate::placeholder::Easel;
 use crate::tls::Identity;
 
@@ -98,8 +99,10 @@ pub struct Config {
     pub model: Model,
     /// What TLS shows, where it is spoken: then on every TCP connection for HTTP.
     pub tls: Option<Identity>,
-    /// HTTP is on loopback addresses only: requests for other hosts' names are refused.
+    /// HTTP is on loopback addresses only: requests for others' names are refused.
     pub loopback_only: bool,
+    /// Names that are not, in lower case.
+    pub allow_hosts: Vec<String>,
     /// The source is closed while nobody watches: who comes wakes the supervisor.
     pub on_demand: bool,
     /// Controls are not set over HTTP.
@@ -119,10 +122,13 @@ pub struct Config {
 }
 
 impl Config {
-    /// Whether requests for other hosts' names are refused. A page that reaches this server through a name of its
-    /// own knows no password, and browsers send none of another name's along.
-    fn checks_host(&self) -> bool {
-        self.loopback_only && self.auth.is_none()
+    /// Under which names it is asked. A page that reaches this server through a name of its own knows no
+    /// password, and browsers send none of another name's along.
+    fn hosts(&self) -> Hosts<'_> {
+        match self.loopback_only && self.auth.is_none() {
+            true => Hosts::Own(&self.allow_hosts),
+            false => Hosts::Any,
+        }
     }
 }
 

@@ -2,10 +2,9 @@
 //!
 //! Not here: what to do about a frame that is gone.
 
-use shm_ring::{MAX_ARENA, Offset, Reader};
+use shm_ring::{MAX_ARENA, MAX_DESCRIPTORS, Offset, Reader};
+use worker::status;
 
-/// Frames that the largest ring has descriptors for (`LAYOUT.md`).
-const MOST_FRAMES: u128 = 65_536;
 const MIB: u128 = 1 << 20;
 
 /// A ring's reach.
@@ -21,10 +20,7 @@ impl Reach {
     /// Of a ring of which `asked` is overwritten.
     pub fn of(ring: &Reader, asked: Offset) -> Reach {
         let bounds = ring.bounds();
-        let published = |id| ring.frame(id).ok().map(|frame| frame.info().published_ns);
-        // The oldest may be overwritten under our eyes: then the next one is nearly as old.
-        let oldest = (bounds.oldest..=bounds.head).take(8).find_map(published);
-        let (Some(oldest), Some(newest)) = (oldest, published(bounds.head)) else {
+        let Some((oldest, newest)) = status::published(ring) else {
             return Reach {
                 held_ns: 0,
                 needed_mib: None,
@@ -83,7 +79,7 @@ fn needed(arena: u64, frames: u64, asked: u64, held: u64) -> Option<u64> {
     let bytes = scale(arena) * 11 / 10;
     let mib = u64::try_from(bytes.div_ceil(MIB)).ok()?;
     let largest = MAX_ARENA >> 20;
-    (held > 0 && mib <= largest && scale(frames) <= MOST_FRAMES).then_some(mib)
+    (held > 0 && mib <= largest && scale(frames) <= u128::from(MAX_DESCRIPTORS)).then_some(mib)
 }
 
 #[cfg(test)]

@@ -60,6 +60,9 @@ pub(crate) struct Geometry {
     pub arena: u64,
 }
 
+/// Frames that the largest ring has descriptors for (`LAYOUT.md`).
+pub const MAX_DESCRIPTORS: u64 = 65_536;
+
 impl Geometry {
     /// The geometry of a ring with an arena of at least `arena` bytes.
     pub fn new(arena: u64) -> Result<Self, Error> {
@@ -71,7 +74,7 @@ impl Geometry {
             });
         }
         let arena = arena.next_multiple_of(PAGE);
-        let descriptors = (arena / 4096).clamp(64, 65_536);
+        let descriptors = (arena / 4096).clamp(64, MAX_DESCRIPTORS);
         let arena_offset =
             (PAGE + descriptors * size_of::<Descriptor<META>>() as u64).next_multiple_of(PAGE);
         Ok(Geometry {

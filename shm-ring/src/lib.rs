@@ -65,7 +65,7 @@ pub use consumer::{Consumer, Event};
 pub use error::Error;
 pub use frame::{FrameInfo, FrameMeta};
 pub use guard::survive_truncation;
-pub use layout::{MAX_ARENA, MIN_ARENA, VERSION};
+pub use layout::{MAX_ARENA, MAX_DESCRIPTORS, MIN_ARENA, VERSION};
 pub use notice::Notice;
 pub use offset::{Clamped, Offset, Start};
 pub use protocol::{Bounds, Gone};

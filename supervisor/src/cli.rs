@@ -109,6 +109,10 @@ pub struct Serve {
     /// password` and `openssl passwd -6` make them [default: whoever gets there may look]
     #[arg(long, value_name = "FILE")]
     pub auth_file: Option<PathBuf>,
+    /// A name, besides addresses, localhost, names without a dot and those under .local, under which an instance on
+    /// loopback without --auth-file may be asked, as through a proxy; repeatable
+    #[arg(long, value_name = "NAME", value_parser = units::host)]
+    pub allow_host: Vec<String>,
     /// Let pages of another origin read what is answered: http://HOST[:PORT], whose pages may also set controls,
     /// or * for all to look
     #[arg(long, value_name = "ORIGIN")]

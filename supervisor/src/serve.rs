@@ -120,6 +120,7 @@ pub fn run(asked: &cli::Serve, passed: Passed) -> Result<i32> {
             on_demand: asked.on_demand.is_some(),
             read_only: asked.read_only,
             auth: users.clone().map(Auth::new).transpose()?,
+            allow_hosts: asked.allow_host.clone(),
             allow_origin: asked.allow_origin.clone(),
             per_address: asked.clients_per_address.map(usize::from),
         },

@@ -104,6 +104,19 @@ pub fn show_seconds(seconds: f64) -> String {
     }
 }
 
+/// A host's name, in lower case.
+///
+/// # Errors
+/// A sentence where it is none.
+pub fn host(text: &str) -> Result<String, String> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let name = text.to_ascii_lowercase();
+    match !name.is_empty() && name.bytes().all(is_part) {
+        true => Ok(name),
+        false => Err("give a host's name alone, as cam.example.org".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -203,7 +203,9 @@ pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool
             oldest: ring.bounds().oldest,
             head: ring.bounds().head,
             epoch: ring.epoch(),
-            seconds_held: seconds_held(ring),
+            seconds_held: published(ring).map_or(0.0, |(oldest, newest)| {
+                seconds(newest.saturating_sub(oldest))
+            }),
             newest_age_s: newest_age(ring).map(|age| seconds(age.as_nanos() as u64)),
             format: newest.map(|frame| frame.info().meta.format.escape_ascii().to_string()),
         },
@@ -474,20 +476,14 @@ fn fps_measured(ring: &Reader) -> f64 {
     (rate * 100.0).round() / 100.0
 }
 
-/// How much of the past the ring holds.
-fn seconds_held(ring: &Reader) -> f64 {
+/// When the oldest and the newest of the ring's frames were published, Unix time, nanoseconds; none
+/// where it has none.
+pub fn published(ring: &Reader) -> Option<(u64, u64)> {
     let bounds = ring.bounds();
-    let captured = |id| {
-        ring.frame(id)
-            .ok()
-            .map(|frame| frame.info().meta.captured_ns)
-    };
+    let published = |id| ring.frame(id).ok().map(|frame| frame.info().published_ns);
     // The oldest may be overwritten under our eyes: then the next one is nearly as old.
-    let oldest = (bounds.oldest..=bounds.head).take(8).find_map(captured);
-    match (oldest, captured(bounds.head)) {
-        (Some(oldest), Some(newest)) => seconds(newest.saturating_sub(oldest)),
-        _ => 0.0,
-    }
+    let oldest = (bounds.oldest..=bounds.head).take(8).find_map(published)?;
+    Some((oldest, published(bounds.head)?))
 }
 
 /// A sum of counts that may be anything: whose board it is, nobody knows.

@@ -9,6 +9,7 @@ pub mod controls;
 pub mod cors;
 pub(crate) mod gate;
 pub mod health;
+pub mod host;
 pub mod metrics;
 pub mod mjpg;
 pub mod multipart;

@@ -4,8 +4,9 @@
 //! length that was said before, to where something takes one. What the target means is
 //! [`route`](super::route)'s to say; how long to wait for the rest is the connection's.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
+use super::host::Hosts;
 use super::origin::{self, Origin};
 use super::reply::Code;
 use super::route::{Posted, posted};
@@ -92,14 +93,13 @@ const fn reject(code: Code, why: &'static str) -> Parsed {
 }
 
 /// Judges the bytes of a connection from its first one on. Pure: the same bytes, the same answer,
-/// however they arrived. With `loopback_only`, a host that is neither localhost nor an address is
-/// refused: no web page can then reach this server through a name of its own (DNS rebinding).
-pub fn parse(bytes: &[u8], loopback_only: bool) -> Parsed {
+/// however they arrived. What is asked under a name that is none of `hosts` is refused.
+pub fn parse(bytes: &[u8], hosts: Hosts<'_>) -> Parsed {
     let within = &bytes[..bytes.len().min(MAX_HEAD)];
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Request::new(&mut headers);
     match head.parse(within) {
-        Ok(httparse::Status::Complete(len)) => judge(&head, &bytes[len..], loopback_only),
+        Ok(httparse::Status::Complete(len)) => judge(&head, &bytes[len..], hosts),
         Ok(httparse::Status::Partial) if bytes.len() < MAX_HEAD => Parsed::NeedMore,
         Ok(httparse::Status::Partial) => {
             reject(Code::HeadTooLarge, "The request's head is over 8 KiB.")
@@ -112,7 +112,7 @@ pub fn parse(bytes: &[u8], loopback_only: bool) -> Parsed {
     }
 }
 
-fn judge(head: &httparse::Request<'_, '_>, rest: &[u8], loopback_only: bool) -> Parsed {
+fn judge(head: &httparse::Request<'_, '_>, rest: &[u8], hosts: Hosts<'_>) -> Parsed {
     let (Some(method), Some(target), Some(version)) = (head.method, head.path, head.version) else {
         return reject(Code::BadRequest, "This is not an HTTP/1 request.");
     };
@@ -134,9 +134,9 @@ fn judge(head: &httparse::Request<'_, '_>, rest: &[u8], loopback_only: bool) -> 
         });
     }
 
-    let mut hosts = values(head.headers, "host");
-    let host = hosts.next();
-    if hosts.next().is_some() {
+    let mut lines = values(head.headers, "host");
+    let host = lines.next();
+    if lines.next().is_some() {
         return reject(Code::BadRequest, "The request names more than one Host.");
     }
     // RFC 9112 section 3.2: required of HTTP/1.1; `httparse` gives the minor version.
@@ -154,10 +154,10 @@ fn judge(head: &httparse::Request<'_, '_>, rest: &[u8], loopback_only: bool) -> 
         return reject(Code::BadRequest, "The request's target is not a path.");
     };
     let named = [host, authority.map(str::as_bytes)];
-    if loopback_only && !named.iter().flatten().all(|name| is_local(name)) {
+    if !named.iter().flatten().all(|name| hosts.has(name)) {
         return reject(
             Code::Misdirected,
-            "This server answers only to localhost or an address, to keep web pages out.",
+            "This server is not known by that name: use localhost or an address, or start it with --allow-host NAME.",
         );
     }
 
@@ -277,36 +277,6 @@ fn split_target(target: &str) -> Option<(Option<&str>, &str)> {
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     (!authority.is_empty()).then_some((Some(authority), path))
-}
-
-/// Whether a Host (`name`, `name:port`, `[v6]:port`) is localhost or an address. Names under
-/// `.localhost` never leave the machine (RFC 6761 section 6.3).
-fn is_local(host: &[u8]) -> bool {
-    let Ok(host) = std::str::from_utf8(host) else {
-        return false;
-    };
-    let (name, after) = if let Some(rest) = host.strip_prefix('[') {
-        let Some((name, after)) = rest.split_once(']') else {
-            return false;
-        };
-        if name.parse::<Ipv6Addr>().is_err() {
-            return false;
-        }
-        (None, after)
-    } else {
-        let end = host.find(':').unwrap_or(host.len());
-        let (name, after) = host.split_at(end);
-        (Some(name), after)
-    };
-    let port_ok = after.is_empty()
-        || after
-            .strip_prefix(':')
-            .is_some_and(|port| port.bytes().all(|digit| digit.is_ascii_digit()));
-    port_ok
-        && name.is_none_or(|name| {
-            let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-            name == "localhost" || name.ends_with(".localhost") || name.parse::<Ipv4Addr>().is_ok()
-        })
 }
 
 #[cfg(test)]

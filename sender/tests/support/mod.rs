@@ -180,6 +180,7 @@ impl House {
             on_demand: false,
             read_only: false,
             auth: None,
+            allow_hosts: Vec::new(),
             allow_origin: None,
             per_address: None,
             lag: options.lag,
