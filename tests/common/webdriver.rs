@@ -106,11 +106,8 @@ impl Browser {
     pub fn screenshot(&self) -> Vec<u8> {
         let size = "const {width, height} = document.documentElement.getBoundingClientRect();
             return {x: 0, y: 0, width, height: Math.min(innerHeight, height), scale: 1}";
-        // chromedriver's own, since WebDriver takes the whole window.
-        let shot = self.post(
-            "/goog/cdp/execute",
-            &json!({"cmd": "Page.captureScreenshot", "params": {"clip": self.run(size)}}),
-        );
+        // Since WebDriver takes the whole window.
+        let shot = self.devtools("Page.captureScreenshot", json!({"clip": self.run(size)}));
         from_base64(shot["data"].as_str().unwrap())
     }
 
@@ -126,6 +123,12 @@ impl Browser {
             (is_request && !url.starts_with("chrome:")).then(|| url.to_owned())
         };
         log.as_array().unwrap().iter().filter_map(url).collect()
+    }
+
+    /// A command of the DevTools protocol, which chromedriver hands on.
+    pub fn devtools(&self, command: &str, params: Value) -> Value {
+        let body = json!({"cmd": command, "params": params});
+        self.post("/goog/cdp/execute", &body)
     }
 
     fn post(&self, path: &str, body: &Value) -> Value {
