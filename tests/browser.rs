@@ -502,8 +502,8 @@ fn a_screenshot() {
     browser.wait("it among the processes", died);
     let sent = |s: &Value| s["totals"]["frames_sent"].as_u64().unwrap();
     let before = sent(&instance.status());
-    // For a person, a minute of chart.
-    let much = if file.is_some() { 5400 } else { 300 };
+    // For a person, some of the chart.
+    let much = if file.is_some() { 3600 } else { 300 };
     instance.wait_until("much sent since", |s| sent(s) > before + much);
     assert_moving(&browser);
     let png = browser.screenshot();
