@@ -491,7 +491,7 @@ fn a_screenshot() {
     let instance = Instance::start_named(&name, &args, Stdio::null());
     instance.wait_live();
     let others = Watch::start(&instance.url("/stream"), 2, 600.0, &[]);
-    let browser = Browser::start(1280, 1400);
+    let browser = Browser::start(1280, 1800);
     browser.go(&instance.url("/"));
     assert_moving(&browser);
     own_sender(&browser);
@@ -500,6 +500,8 @@ fn a_screenshot() {
     instance.wait_until("the restart", |s| s["totals"]["restarts"] == 1);
     let died = "[...document.querySelectorAll('#workers li')].some(it => /^capture.*1 restart/.test(it.textContent))";
     browser.wait("it among the processes", died);
+    let marked = "document.querySelector('#restarts').textContent == '1 restart'";
+    browser.wait("it in the chart", marked);
     let sent = |s: &Value| s["totals"]["frames_sent"].as_u64().unwrap();
     let before = sent(&instance.status());
     // For a person, some of the chart.
