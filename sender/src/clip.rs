@@ -62,8 +62,6 @@ pub(crate) struct Cut {
     pub head: Vec<u8>,
     /// Of the file.
     opening: Vec<u8>,
-    /// Bytes of the file, where that is known.
-    len: Option<u64>,
 }
 
 impl Cut {
@@ -93,7 +91,6 @@ impl Cut {
             plan,
             format: ask.format,
             opening,
-            len,
         })
     }
 }
@@ -207,7 +204,7 @@ impl<'a> Clip<'a> {
             sender,
             slot,
             client: viewer.to_string(),
-            least_rate: least_rate(cut.len),
+            least_rate: least_rate(&cut.plan),
             conversions: (cut.plan.form == Form::Bgr).then(|| sender.converter.join()),
             plan: cut.plan,
             format: cut.format,
@@ -375,9 +372,9 @@ fn copy(ring: &Reader, shot: &Shot, out: &mut Vec<u8>) -> bool {
 }
 
 /// What the client must take, bytes a second: however long a file is, it is out in minutes.
-fn least_rate(len: Option<u64>) -> f64 {
-    let len = len.unwrap_or_default() as f64;
-    LEAST_RATE.max(len / LONGEST.as_secs_f64())
+fn least_rate(plan: &Plan) -> f64 {
+    let bytes: f64 = plan.frames.iter().map(|shot| f64::from(shot.len)).sum();
+    LEAST_RATE.max(bytes / LONGEST.as_secs_f64())
 }
 
 /// The deadline of a client that has taken so many bytes: never more than its grace away.

@@ -118,6 +118,11 @@ impl Placeholder {
         self.shown_at = None;
     }
 
+    /// A frame has come that was not for this viewer.
+    pub fn seen(&mut self, now: Instant) {
+        self.frame_at = now;
+    }
+
     /// Whether there is a picture to be had, so far as one can tell.
     pub fn is_live(&self, said: &SignalState, now: Instant) -> bool {
         let fresh = now.saturating_duration_since(self.frame_at) < self.patience;

@@ -199,7 +199,12 @@ impl<'a> Stream<'a> {
         let mut sent = false;
         loop {
             if !self.spill.is_empty() && !self.send_spill(socket)? {
-                self.look(now); // or what is left out meanwhile is overwritten before it is known
+                // Looked at, or what is left out meanwhile is overwritten before it is known; and
+                // noted, or what passes is nobody's loss if the viewer never goes on.
+                let places = self.look(now);
+                if self.course.behind(places) > 0 {
+                    self.course.note_unsent();
+                }
                 return Ok(self.stall(now));
             }
             if ring.is_lost() {
@@ -247,6 +252,7 @@ impl<'a> Stream<'a> {
         if left_out.asked > 0 {
             self.skipped[SkipCause::Decimated as usize] += left_out.asked;
             self.slot.add_skipped(SkipCause::Decimated, left_out.asked);
+            self.placeholder.seen(now);
         }
         places
     }

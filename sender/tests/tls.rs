@@ -55,7 +55,7 @@ fn who_does_not_encrypt_is_told() {
         for bytes in [&b"\x16\x03\x01\x00\x05hello"[..], b"\x80\x2e\x01", b"\x16"] {
             let mut other = connect(&house);
             other.write_all(bytes).unwrap();
-            other.shutdown(std::net::Shutdown::Write).unwrap();
+            let _ = other.shutdown(std::net::Shutdown::Write); // it may be closed by then
             let mut rest = Vec::new();
             let _ = other.read_to_end(&mut rest); // an alert, or nothing
             assert!(rest.len() < 100);

@@ -297,11 +297,7 @@ mod tests {
                 "resolutions": {"0": "640x480"}, "currentResolution": "0"}],
         });
         assert_eq!(said(&input_json(Some(Ok(controls())), &status)), want);
-        let none = said(&input_json(None, &status));
-        assert_eq!(none["controls"], json!([]));
-        let program = said(&program_json(&status));
-        assert_eq!(program["inputs"][0]["id"], "0");
-        assert_eq!(program["outputs"][0]["args"], "127.0.0.1:8080");
+        assert_eq!(input_json(None, &status).code, Code::Unavailable);
     }
 
     #[test]

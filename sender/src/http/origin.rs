@@ -77,15 +77,16 @@ pub(super) fn is_forwarded(headers: &[httparse::Header<'_>]) -> bool {
 /// that it saw itself; without that header the last `for` of `Forwarded` (RFC 7239 section 5.2). In
 /// this order, since proxies add the first, and pass the second on from whoever wrote it.
 pub(super) fn forwarded_for(headers: &[httparse::Header<'_>]) -> Option<IpAddr> {
+    // By bytes: what the proxy itself wrote stands behind the last comma, whatever is before it.
     let last = |name| {
         let value = values(headers, name).last()?;
-        let value = std::str::from_utf8(value).ok()?;
-        value.rsplit(',').next()
+        value.rsplit(|&byte| byte == b',').next()
     };
+    let text = |bytes| std::str::from_utf8(bytes).ok();
     if let Some(node) = last("x-forwarded-for") {
-        return address(node);
+        return text(node).and_then(address);
     }
-    let mut pairs = last("forwarded")?.split(';');
+    let mut pairs = text(last("forwarded")?)?.split(';');
     pairs.find_map(|pair| {
         let (name, node) = pair.split_once('=')?;
         let is_for = name.trim().eq_ignore_ascii_case("for");
@@ -195,6 +196,16 @@ mod tests {
             value: value.as_bytes(),
         });
         assert_eq!(forwarded_for(&headers), "::1".parse().ok());
+        let forged = |value| {
+            let (line, name) = (lines[0].1.as_bytes(), "X-Forwarded-For");
+            let forwarded = httparse::Header {
+                name: "Forwarded",
+                value: line,
+            };
+            forwarded_for(&[forwarded, httparse::Header { name, value }])
+        };
+        assert_eq!(forged(b"\xff, 192.0.2.7"), "192.0.2.7".parse().ok());
+        assert_eq!(forged(b"\xff"), None);
     }
 
     #[test]
