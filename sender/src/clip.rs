@@ -41,6 +41,8 @@ const GRACE_WHEN_SHORT: Duration = Duration::from_secs(1);
 const LEAST_RATE: f64 = 8192.0;
 /// And so much that it has all of a file within this time.
 const LONGEST: Duration = Duration::from_secs(600);
+/// How much shorter than its pixels a JPEG may be, where it is not known yet.
+const RAW_TO_JPEG: f64 = 30.0;
 /// Clips at once.
 const MOST: usize = 3;
 /// Empty ticks, or index entries, that are written at once.
@@ -335,20 +337,30 @@ impl<'a> Clip<'a> {
     /// Frame `next` as a JPEG with nothing around it; nothing where it is gone or no picture.
     fn load_bare(&mut self, next: usize) {
         let shot = &mut self.plan.frames[next];
-        let there = match &self.conversions {
+        let ring = self.sender.ring;
+        let len = match &self.conversions {
             Some(conversions) => conversions
-                .picture(self.sender.ring, shot.id, Form::Jpeg)
-                .map(|picture| self.spill.set_picture(picture))
-                .is_ok(),
-            None => copy(self.sender.ring, shot, self.spill.refill()),
+                .picture(ring, shot.id, Form::Jpeg)
+                .map(|picture| {
+                    let len = picture.len();
+                    self.spill.set_picture(picture);
+                    len as u64
+                }),
+            None => match copy(ring, shot, self.spill.refill()) {
+                true => Ok(shot.len.into()),
+                false => Err(SkipCause::Overwritten),
+            },
         };
-        if there {
-            self.sent += 1;
-            self.slot.add_frame(shot.len.into());
-        } else {
-            self.spill.refill();
-            shot.gone = true;
-            self.slot.add_skipped(SkipCause::Overwritten, 1);
+        match len {
+            Ok(len) => {
+                self.sent += 1;
+                self.slot.add_frame(len);
+            }
+            Err(cause) => {
+                self.spill.refill();
+                shot.gone = true;
+                self.slot.add_skipped(cause, 1);
+            }
         }
     }
 }
@@ -374,6 +386,10 @@ fn copy(ring: &Reader, shot: &Shot, out: &mut Vec<u8>) -> bool {
 /// What the client must take, bytes a second: however long a file is, it is out in minutes.
 fn least_rate(plan: &Plan) -> f64 {
     let bytes: f64 = plan.frames.iter().map(|shot| f64::from(shot.len)).sum();
+    let bytes = match plan.form {
+        Form::Jpeg => bytes,
+        Form::Bgr => bytes / RAW_TO_JPEG,
+    };
     LEAST_RATE.max(bytes / LONGEST.as_secs_f64())
 }
 

@@ -28,6 +28,11 @@ impl Finale {
         self.due = Some((id, now + pause));
     }
 
+    /// Another picture was sent in between: there is nothing to repeat behind it.
+    pub fn cancel(&mut self) {
+        self.due = None;
+    }
+
     /// When the next repetition is due, if nothing comes before.
     pub fn due(&self) -> Option<Instant> {
         self.due.map(|(_, at)| at)
@@ -61,5 +66,7 @@ mod tests {
         assert_eq!(finale.due(), Some(at(12_000)), "after a pause");
         finale.frame(5, at(10_001));
         assert_eq!(finale.due(), Some(at(10_101)));
+        finale.cancel();
+        assert_eq!((finale.due(), finale.take(at(11_000))), (None, None));
     }
 }

@@ -78,7 +78,7 @@ impl<'a> Snapshot<'a> {
             return Taken::None(why_not(ring));
         }
         if head > self.before {
-            return Taken::Wait(Await::Turn); // overwritten meanwhile: there is a newer one
+            self.before = head; // overwritten meanwhile: there is a newer one
         }
         Taken::Wait(Await::Change(ticket, deadline.min(now + SLICE)))
     }

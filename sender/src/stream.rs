@@ -237,7 +237,10 @@ impl<'a> Stream<'a> {
                 }
                 Step::Wait => match self.finale.take(now) {
                     Some(id) => self.send_again(socket, id)?,
-                    None => self.send_placeholder(now),
+                    None => {
+                        self.finale.cancel();
+                        self.send_placeholder(now);
+                    }
                 },
             }
         }

@@ -55,7 +55,8 @@ pub fn run(asked: &cli::Serve, passed: Passed) -> Result<i32> {
     let source = capture.choice.to_string();
     if capture.is_secret() {
         // Or every user of this machine could read it in the list of processes.
-        let shown = std::env::args().map(|arg| arg.replace(&asked.source, &source));
+        let shown =
+            std::env::args_os().map(|arg| arg.to_string_lossy().replace(&asked.source, &source));
         title::set(&shown.collect::<Vec<_>>().join(" "));
     }
     if asked.on_demand.is_some() && capture.reads_stdin() {

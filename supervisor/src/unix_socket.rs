@@ -5,15 +5,18 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{
     FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
 };
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nix::sys::stat::{Mode, umask};
 
 /// How long the workers of a killed instance may take to die.
@@ -60,6 +63,9 @@ pub enum UnixError {
         "something is there that is no socket, and is left as it is: choose another path, or remove it"
     )]
     NoSocket,
+    /// Another program holds the directory's lock.
+    #[error("its directory is locked by another program (flock): stop that, or choose another")]
+    Locked,
     /// A program answers there.
     #[error("is in use: stop the program that listens there, or choose another path")]
     InUse,
@@ -109,8 +115,9 @@ pub fn bind(place: &UnixPlace) -> Result<(UnixListener, SocketFile), UnixError> 
     let began = Instant::now();
     loop {
         match bind_once(path, place.mode) {
-            // The workers of an instance that was killed hold its listener until they are dead, too.
-            Err(UnixError::InUse) if began.elapsed() < DYING => {
+            // The workers of an instance that was killed hold its listener until they are dead, too,
+            // and another that starts here is soon done.
+            Err(UnixError::InUse | UnixError::Locked) if began.elapsed() < DYING => {
                 std::thread::sleep(Duration::from_millis(100));
             }
             bound => return bound,
@@ -122,17 +129,18 @@ fn bind_once(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), UnixE
     let directory = path.parent().unwrap_or(Path::new("/"));
     let directory = fs::File::open(directory).map_err(explained)?;
     // Two that start at once would both find a dead one's, and the later remove the earlier's.
-    let _alone = Flock::lock(directory, FlockArg::LockExclusive)
-        .map_err(|(_, error)| io::Error::from(error))?;
+    let _alone = Flock::lock(directory, FlockArg::LockExclusiveNonblock).map_err(
+        |(_, errno)| match errno {
+            Errno::EWOULDBLOCK => UnixError::Locked,
+            _ => UnixError::Failed(errno.into()),
+        },
+    )?;
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => return Err(UnixError::NoSocket),
-        Ok(_) => match UnixStream::connect(path) {
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                fs::remove_file(path).map_err(explained)?;
-            }
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                return Err(UnixError::NoRight);
-            }
+        Ok(_) => match knock(path) {
+            Err(Errno::ECONNREFUSED) => fs::remove_file(path).map_err(explained)?,
+            Err(Errno::EACCES | Errno::EPERM) => return Err(UnixError::NoRight),
+            // EAGAIN, too: its queue is full.
             _ => return Err(UnixError::InUse),
         },
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -155,6 +163,13 @@ fn bind_once(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), UnixE
     Ok((listener, file))
 }
 
+/// Connects, and does not wait where the queue of a program that hangs is full.
+fn knock(path: &Path) -> Result<(), Errno> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let knocking = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    connect(knocking.as_raw_fd(), &UnixAddr::new(path)?)
+}
+
 fn explained(error: io::Error) -> UnixError {
     match error.kind() {
         ErrorKind::PermissionDenied => UnixError::NoRight,
@@ -165,6 +180,8 @@ fn explained(error: io::Error) -> UnixError {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixStream;
+
     use super::*;
 
     fn mode(path: &Path) -> u32 {
@@ -198,6 +215,13 @@ mod tests {
         assert_eq!(mode(&path), 0o660);
         assert!(matches!(bind(&place), Err(UnixError::InUse)));
         assert!(UnixStream::connect(&path).is_ok(), "it is still there");
+        // Nobody takes what is in its queue: it hangs.
+        while knock(&path).is_ok() {}
+        assert!(matches!(bind(&place), Err(UnixError::InUse)));
+        let directory = fs::File::open(dir.path()).unwrap();
+        let locked = Flock::lock(directory, FlockArg::LockExclusive).unwrap();
+        assert!(matches!(bind(&place), Err(UnixError::Locked)));
+        drop(locked);
         drop(listener);
         let (_second, successor) = bind(&place).unwrap();
         drop(file);

@@ -3,16 +3,19 @@
 //!
 //! Not here: a table for people (`supervisor`), and the page (`sender`).
 
+mod pulse;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 use serde::Serialize;
-use shm_ring::{Reader, Signal, SignalState};
+use shm_ring::{Reader, Signal};
 
 use crate::fault::Fault;
 use crate::slot::{Counters, DropCause, SkipCause, Slot, Viewer, Wants};
 use crate::{Board, CAPTURE_CELL, Cell, Instance, Role, State, monotonic_ns, unix_ns};
+pub use pulse::{Liveness, liveness, published};
+use pulse::{fps_measured, newest_age, signal};
 
 /// An instance as it is.
 #[derive(Debug, Serialize)]
@@ -180,9 +183,6 @@ pub struct OfRole {
     pub cpu_s: f64,
 }
 
-/// A source whose newest frame is older is not live; the slowest, `--fps 1`, is younger.
-const SILENT_NS: u64 = 2_500_000_000;
-
 /// Reads an instance's board and ring. `with_pss` also reads each process's memory, which costs
 /// the kernel a walk through its page tables.
 pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool) -> Status {
@@ -259,39 +259,6 @@ fn of_role(board: &Board, role: Role) -> OfRole {
     }
 }
 
-/// Whether pictures come, as far as the ring shows: what a health check asks, which reads no more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Liveness {
-    /// What capture, or the supervisor in its place, said last.
-    pub signal: Signal,
-    /// Why it is none, for people; empty where nothing is to be said.
-    pub reason: String,
-    /// How long ago the newest frame was published; none: there is none, or none since the clock was set back.
-    pub newest_age: Option<Duration>,
-}
-
-/// Reads it.
-pub fn liveness(ring: &Reader) -> Liveness {
-    let said = ring.signal();
-    let (_, why) = Fault::of(&said.reason);
-    Liveness {
-        signal: said.signal,
-        reason: why.to_owned(),
-        newest_age: newest_age(ring),
-    }
-}
-
-/// What two readings of the clock may differ by.
-const CLOCKS_NS: u64 = 5_000_000_000;
-
-fn newest_age(ring: &Reader) -> Option<Duration> {
-    let newest = ring.frame(ring.bounds().head).ok()?;
-    let (now, published) = (unix_ns(), newest.info().published_ns);
-    // Of a time to come: the clock was set back since, and no frame came.
-    let age = (published <= now + CLOCKS_NS).then(|| now.saturating_sub(published))?;
-    Some(Duration::from_nanos(age))
-}
-
 /// The number of the first place in cell `index`; the capture process's is no viewer's.
 fn first_place(board: &Board, index: usize) -> usize {
     index.saturating_sub(CAPTURE_CELL + 1) * board.slots()
@@ -323,24 +290,6 @@ fn source(board: &Board, ring: &Reader) -> Source {
         },
         controls_refused: Some(board.controls_refused()).filter(|why| !why.is_empty()),
         dropped: dropped.collect(),
-    }
-}
-
-/// What the ring says, but that nothing is live without frames: a capture process that was
-/// stopped cannot say so itself.
-fn signal(ring: &Reader) -> SignalState {
-    let said = ring.signal();
-    let newest = ring.frame(ring.bounds().head).ok();
-    let silent = newest.map_or(0, |frame| {
-        unix_ns().saturating_sub(frame.info().published_ns)
-    });
-    if said.signal != Signal::Live || silent < SILENT_NS {
-        return said;
-    }
-    SignalState {
-        signal: Signal::NoSignal,
-        reason: format!("no frame for {:.0} s", seconds(silent)),
-        since_ns: said.since_ns,
     }
 }
 
@@ -447,43 +396,6 @@ fn worker(
                 .collect(),
         },
     }
-}
-
-/// The rate of the newest frames, of at most a second or so.
-fn fps_measured(ring: &Reader) -> f64 {
-    let bounds = ring.bounds();
-    let published = |id| ring.frame(id).ok().map(|frame| frame.info().published_ns);
-    let Some(newest) = published(bounds.head) else {
-        return 0.0;
-    };
-    if unix_ns().saturating_sub(newest) > SILENT_NS {
-        return 0.0;
-    }
-    // Back from the newest until a second is covered; ids are dense, so their difference counts.
-    let mut first = (bounds.head, newest);
-    for id in (bounds.oldest..bounds.head).rev() {
-        match published(id) {
-            Some(at) if newest.saturating_sub(at) <= 1_500_000_000 => first = (id, at),
-            _ => break,
-        }
-    }
-    let time = seconds(newest.saturating_sub(first.1));
-    let rate = if time > 0.0 {
-        (bounds.head - first.0) as f64 / time
-    } else {
-        0.0
-    };
-    (rate * 100.0).round() / 100.0
-}
-
-/// When the oldest and the newest of the ring's frames were published, Unix time, nanoseconds; none
-/// where it has none.
-pub fn published(ring: &Reader) -> Option<(u64, u64)> {
-    let bounds = ring.bounds();
-    let published = |id| ring.frame(id).ok().map(|frame| frame.info().published_ns);
-    // The oldest may be overwritten under our eyes: then the next one is nearly as old.
-    let oldest = (bounds.oldest..=bounds.head).take(8).find_map(published)?;
-    Some((oldest, published(bounds.head)?))
 }
 
 /// A sum of counts that may be anything: whose board it is, nobody knows.
