@@ -36,6 +36,11 @@ pub fn addresses(http: &[SocketAddr], raw: &[SocketAddr]) {
     say!("stop      Ctrl-C");
 }
 
+/// Prints where frames are published to.
+pub fn publishing(address: &broker::Address) {
+    say!("publish   {address}");
+}
+
 /// The part that waits for the source: said once, when the first frame is there or none is.
 #[derive(Debug)]
 pub struct Announcement {
@@ -89,7 +94,7 @@ pub fn describe(source: &SourceInfo) -> String {
     };
     let what = match source.kind.as_str() {
         // Their details say the kind.
-        "test" | "stdin" | "http" => source.detail.clone(),
+        "test" | "stdin" | "http" | "amqp" => source.detail.clone(),
         kind => format!("{kind} {}", source.detail),
     };
     format!(
@@ -126,7 +131,7 @@ fn holds(arena: u64, frame: usize, fps: f64) -> String {
     }
 }
 
-/// Prints what came of it; `viewers` are those who were there when the stop was asked for.
+/// Prints what came of it; `viewers` are those, and the bridge, who were there when the stop was asked for.
 pub fn summary(status: &Status, viewers: &[Worker]) {
     let totals = &status.totals;
     let dropped: Vec<_> = status
@@ -147,6 +152,17 @@ pub fn summary(status: &Status, viewers: &[Worker]) {
         totals.torn,
         totals.refused
     );
+    for Worker {
+        target,
+        frames,
+        skipped,
+        ..
+    } in viewers
+    {
+        if let Some(target) = target {
+            say!("published {frames} frames to {target}, {skipped} skipped");
+        }
+    }
     for viewer in viewers {
         let Some(address) = &viewer.viewer else {
             continue;

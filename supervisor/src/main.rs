@@ -17,6 +17,7 @@ mod model;
 mod notify;
 mod output;
 mod policy;
+mod publish;
 mod ring;
 mod ring_dump;
 mod ring_group;

@@ -157,8 +157,10 @@ fn write_table(out: &mut String, status: &Status) -> std::fmt::Result {
         let role = match worker.role {
             Role::Capture => "capture",
             Role::Sender => "sender",
+            Role::Bridge => "bridge",
         };
-        let viewer = worker.viewer.as_deref().unwrap_or("-");
+        let viewer = worker.viewer.as_ref().or(worker.target.as_ref());
+        let viewer = viewer.map_or("-", String::as_str);
         let protocol = worker.protocol.as_deref().unwrap_or("-");
         writeln!(
             out,
@@ -175,6 +177,13 @@ fn write_table(out: &mut String, status: &Status) -> std::fmt::Result {
             of_process(worker.pss_bytes.map_or("-".into(), units::show_bytes)),
             of_process(worker.restarts.to_string())
         )?;
+        if let Some(condition) = &worker.condition {
+            let causes = match causes(&worker.skip_causes) {
+                causes if causes.is_empty() => causes,
+                causes => format!("; skipped: {causes}"),
+            };
+            writeln!(out, "         {condition}{causes}")?;
+        }
     }
     Ok(())
 }

@@ -22,6 +22,8 @@ pub enum Role {
     Capture = 1,
     /// Sends them to viewers.
     Sender = 2,
+    /// Publishes them to a broker.
+    Bridge = 3,
 }
 
 /// What a worker is doing.
@@ -31,9 +33,9 @@ pub enum Role {
 pub enum State {
     /// Forked, not yet at work; a capture process that opens its source.
     Starting = 0,
-    /// A sender without a connection; a capture process at rest.
+    /// A sender without a connection; a capture process at rest; a bridge that has no broker.
     Idle = 1,
-    /// A capture process that has published; a sender with a connection.
+    /// A capture process that has published; a sender with a connection; a bridge whose frames are confirmed.
     Serving = 2,
     /// Ending on request.
     Draining = 3,
@@ -171,6 +173,7 @@ impl<'a> Cell<'a> {
         match self.process.role.load(Relaxed) {
             1 => Some(Role::Capture),
             2 => Some(Role::Sender),
+            3 => Some(Role::Bridge),
             _ => None,
         }
     }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use shm_ring::Notice;
 
 /// Counters by cause: room for more causes than there are.
-pub(crate) const CAUSES: usize = 8;
+pub(crate) const CAUSES: usize = 16;
 
 /// Why a captured frame did not reach the ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,11 +36,13 @@ pub enum DropCause {
     Empty = 6,
     /// The same picture as the one before it (`--drop-same`).
     Same = 7,
+    /// No newer than the one before it, from a broker.
+    Stale = 8,
 }
 
 impl DropCause {
     /// All, in the order of their counters.
-    pub const ALL: [DropCause; 8] = [
+    pub const ALL: [DropCause; 9] = [
         DropCause::Corrupt,
         DropCause::Driver,
         DropCause::Flagged,
@@ -49,6 +51,7 @@ impl DropCause {
         DropCause::Truncated,
         DropCause::Empty,
         DropCause::Same,
+        DropCause::Stale,
     ];
 
     /// The name in status and logs.
@@ -62,14 +65,15 @@ impl DropCause {
             DropCause::Truncated => "truncated",
             DropCause::Empty => "empty",
             DropCause::Same => "same",
+            DropCause::Stale => "stale",
         }
     }
 }
 
-/// Why a published frame was not sent to a viewer.
+/// Why a published frame was not sent to a viewer, or to a broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SkipCause {
-    /// The viewer's connection still had unsent bytes.
+    /// The viewer's connection still had unsent bytes; the broker still owed confirms.
     Slow = 0,
     /// The sender itself came late and was more than `--lag` frames behind.
     Behind = 1,
@@ -77,15 +81,24 @@ pub enum SkipCause {
     Overwritten = 2,
     /// It is not in the form that the viewer takes, and could not be put into it.
     Unusable = 3,
+    /// There was no connection to the broker.
+    Away = 4,
+    /// The broker took nothing: its memory or disk was short.
+    Blocked = 5,
+    /// It was sent and never confirmed: it may have arrived or not.
+    Unconfirmed = 6,
 }
 
 impl SkipCause {
     /// All, in the order of their counters.
-    pub const ALL: [SkipCause; 4] = [
+    pub const ALL: [SkipCause; 7] = [
         SkipCause::Slow,
         SkipCause::Behind,
         SkipCause::Overwritten,
         SkipCause::Unusable,
+        SkipCause::Away,
+        SkipCause::Blocked,
+        SkipCause::Unconfirmed,
     ];
 
     /// The name in status and logs.
@@ -95,6 +108,9 @@ impl SkipCause {
             SkipCause::Behind => "behind",
             SkipCause::Overwritten => "overwritten",
             SkipCause::Unusable => "unusable",
+            SkipCause::Away => "away",
+            SkipCause::Blocked => "blocked",
+            SkipCause::Unconfirmed => "unconfirmed",
         }
     }
 }
@@ -134,7 +150,7 @@ pub struct Wants {
 /// What a source was granted, as its capture process says it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SourceInfo {
-    /// `test`, `file`, `directory`, `stdin`, `http` or `camera`.
+    /// `test`, `file`, `directory`, `stdin`, `http`, `amqp` or `camera`.
     pub kind: String,
     /// A path, a card's name; its end is cut where it does not fit into the cell.
     pub detail: String,
@@ -148,7 +164,18 @@ pub struct SourceInfo {
     pub fps: f64,
 }
 
-/// Bytes of JSON that a slot holds about its viewer or source.
+/// Where a bridge publishes, and how that goes, as it says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sink {
+    /// The exchange's address, without a login.
+    pub to: String,
+    /// `amqp-jpeg` or `amqp-raw`.
+    pub protocol: String,
+    /// A sentence; its end is cut where it does not fit into the cell.
+    pub condition: String,
+}
+
+/// Bytes of JSON that a slot holds about its viewer, source or sink.
 const ABOUT: usize = 640;
 
 /// As it lies in shared memory. Writing is for its worker (and, between workers, the supervisor).
@@ -162,7 +189,7 @@ pub struct Slot {
     pub(crate) now: Counters,
     /// `now` as it was when the present viewer came.
     pub(crate) mark: Counters,
-    /// JSON of the [`Viewer`] or the [`SourceInfo`]; empty where there is none.
+    /// JSON of the [`Viewer`], the [`SourceInfo`] or the [`Sink`]; empty where there is none.
     about: Notice<ABOUT>,
 }
 
@@ -205,6 +232,18 @@ impl Slot {
             let about = serde_json::to_string(&source).unwrap_or_default();
             // Escapes may make the text longer than what it says.
             if about.len() <= ABOUT || source.detail.pop().is_none() {
+                break about;
+            }
+        };
+        self.about.replace(0, 0, &about);
+    }
+
+    /// Says where frames are published to, and how that goes.
+    pub fn set_sink(&self, sink: &Sink) {
+        let mut sink = sink.clone();
+        let about = loop {
+            let about = serde_json::to_string(&sink).unwrap_or_default();
+            if about.len() <= ABOUT || sink.condition.pop().or_else(|| sink.to.pop()).is_none() {
                 break about;
             }
         };
@@ -264,6 +303,12 @@ impl Slot {
         self.now.frames.load(Relaxed)
     }
 
+    /// Frames and skipped ones over all that were counted here.
+    pub fn accounted(&self) -> u64 {
+        let causes = self.now.causes.iter().map(|n| n.load(Relaxed));
+        causes.fold(self.frames(), u64::saturating_add)
+    }
+
     /// Who is served here.
     pub fn viewer(&self) -> Option<Viewer> {
         self.about()
@@ -271,6 +316,11 @@ impl Slot {
 
     /// What the source was granted; a dead worker's word stays until its successor says another.
     pub fn source(&self) -> Option<SourceInfo> {
+        self.about()
+    }
+
+    /// Where frames are published to; a dead worker's word stays until its successor says another.
+    pub fn sink(&self) -> Option<Sink> {
         self.about()
     }
 
@@ -309,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_of_any_length_is_still_readable() {
+    fn a_source_or_sink_of_any_length_is_still_readable() {
         let name = format!("test-about-{}", std::process::id());
         let board = Board::create(&Instance::new(&name).unwrap(), 1, 1, 1).unwrap();
         let slot = board.cell(CAPTURE_CELL).slot();
@@ -322,5 +372,13 @@ mod tests {
             let source = slot.source().unwrap();
             assert!(source.detail.len() > 200 && detail.starts_with(&source.detail));
         }
+        let long = Sink {
+            to: "amqp://mq/x".into(),
+            protocol: "amqp-raw".into(),
+            condition: "\"é".repeat(5000),
+        };
+        slot.set_sink(&long);
+        let sink = slot.sink().unwrap();
+        assert!(sink.to == long.to && long.condition.starts_with(&sink.condition));
     }
 }
