@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A RabbitMQ of its own for fanout.py, with Debian's package rabbitmq-server, beside any other that
-# runs: broker.sh [PORT], 35672 without it. Takes the two ports above, too, all on 127.0.0.1. What
-# it writes is in a temporary folder. Says "ready"; Ctrl-C or SIGTERM ends it.
+# runs: broker.sh [PORT [CONF]], 35672 without it, with CONF's lines in its configuration. Takes the
+# two ports above, too, all on 127.0.0.1. What it writes is in a temporary folder. Says "ready";
+# Ctrl-C or SIGTERM ends it.
 set -euo pipefail
 
 port=${1:-35672}
@@ -24,13 +25,14 @@ trap end EXIT
 trap 'exit 0' INT TERM
 
 printf 'listeners.tcp.1 = 127.0.0.1:%s\nlog.console = true\n' "$port" >"$dir/rabbitmq.conf"
+[ -z "${2:-}" ] || cat "$2" >>"$dir/rabbitmq.conf"
 echo '[].' >"$dir/plugins"
 # Not the script in /usr/sbin, which changes the user; no daemon of Erlang's but this one's.
 export HOME=$dir RABBITMQ_NODENAME=seqcast-$port@localhost RABBITMQ_DIST_PORT=$((port + 1)) \
     ERL_EPMD_PORT=$((port + 2)) ERL_EPMD_ADDRESS=127.0.0.1 \
     RABBITMQ_CONFIG_FILE=$dir/rabbitmq.conf RABBITMQ_CONF_ENV_FILE=/dev/null \
     RABBITMQ_ENABLED_PLUGINS_FILE=$dir/plugins RABBITMQ_MNESIA_BASE=$dir/mnesia \
-    RABBITMQ_LOG_BASE=$dir/log RABBITMQ_PID_FILE=$dir/pid
+    RABBITMQ_LOG_BASE=$dir/log RABBITMQ_PID_FILE=$dir/pid ERL_CRASH_DUMP=$dir/crash
 epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 &
 children+=($!)
 "$server" >"$dir/out" 2>&1 &

@@ -8,6 +8,8 @@ use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
+use broker::Address;
+
 use crate::error::Error;
 use crate::formats::Served;
 use crate::http::Url;
@@ -36,6 +38,8 @@ pub enum Choice {
     Stdin,
     /// A camera over HTTP, there or not.
     Http(Url),
+    /// An exchange of a broker, there or not.
+    Amqp(Address),
 }
 
 impl Choice {
@@ -57,13 +61,16 @@ impl Choice {
             "-" => return Ok(Choice::Stdin),
             _ => {}
         }
+        if Address::is_one(source) {
+            return amqp(source);
+        }
         if source.contains("://") {
             let login = env::var(LOGIN).ok();
             return match Url::parse(source, login.as_deref()) {
                 Ok(url) => Ok(Choice::Http(url)),
                 Err(reason) => Err(Error::Address {
                     address: redacted(source),
-                    reason,
+                    reason: reason.into(),
                 }),
             };
         }
@@ -106,7 +113,9 @@ impl Choice {
     /// Looks into the file or directory for a first whole JPEG.
     fn check(&self) -> Result<(), Error> {
         match self {
-            Choice::Auto | Choice::Test | Choice::Camera(_) | Choice::Http(_) => Ok(()),
+            Choice::Auto | Choice::Test | Choice::Camera(_) | Choice::Http(_) | Choice::Amqp(_) => {
+                Ok(())
+            }
             Choice::Stdin if io::stdin().is_terminal() => Err(Error::Terminal),
             Choice::Stdin => Ok(()),
             Choice::Mjpeg(path) => mjpeg::probe(path),
@@ -143,6 +152,7 @@ impl Choice {
             Choice::Directory(_) => "directory",
             Choice::Stdin => "stdin",
             Choice::Http(_) => "http",
+            Choice::Amqp(_) => "amqp",
         }
     }
 }
@@ -155,11 +165,26 @@ impl fmt::Display for Choice {
             Choice::Test => f.write_str("test picture"),
             Choice::Stdin => f.write_str("standard input"),
             Choice::Http(url) => url.fmt(f),
+            Choice::Amqp(address) => address.fmt(f),
             Choice::Camera(path)
             | Choice::Mjpeg(path)
             | Choice::Still(path)
             | Choice::Directory(path) => path.display().fmt(f),
         }
+    }
+}
+
+/// Reads the address of an exchange.
+fn amqp(source: &str) -> Result<Choice, Error> {
+    let wrong = |reason| Error::Address {
+        address: broker::redacted(source),
+        reason,
+    };
+    match Address::new(source).map_err(wrong)? {
+        address if address.format().is_some() => Err(wrong(
+            "format= goes with --publish: here frames are taken as they come".into(),
+        )),
+        address => Ok(Choice::Amqp(address)),
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::ops::RangeInclusive;
 
+use broker::Origin;
 use worker::control::{self, Setting};
 
 use crate::choice::Choice;
@@ -74,6 +75,8 @@ pub struct Config {
     pub drop_same: u32,
     /// What its controls are set to each time it is opened, in this order.
     pub controls: Vec<Setting>,
+    /// Who publishes what is captured, if anybody does: so that a relay knows its own.
+    pub origin: Origin,
 }
 
 impl Config {
@@ -116,6 +119,7 @@ impl Config {
             asked,
             drop_same: 0,
             controls: Vec::new(),
+            origin: Origin::default(),
         })
     }
 }
@@ -133,7 +137,11 @@ impl Config {
 
     /// Whether `--source` as it was given is nobody else's business: it holds a password, or may.
     pub fn is_secret(&self) -> bool {
-        matches!(&self.choice, Choice::Http(url) if url.is_secret())
+        match &self.choice {
+            Choice::Http(url) => url.is_secret(),
+            Choice::Amqp(address) => address.is_secret(),
+            _ => false,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use picture::jpeg;
 use tempfile::TempDir;
 use worker::unix_ns;
 
+use crate::amqp::testing::Published;
 use crate::choice::Choice;
 use crate::config::{Asked, Config};
 use crate::formats::Served;
@@ -80,6 +81,8 @@ conformance! {
     standard_input: StandardInput;
     http_stream: HttpStream;
     http_picture: HttpPicture;
+    #[ignore = "needs RabbitMQ: tests/run"]
+    exchange: Exchange;
     #[ignore = "needs a camera, named by SEQCAST_CAMERA"]
     camera: Camera;
 }
@@ -87,7 +90,15 @@ conformance! {
 fn grants_what_it_delivers<S: Subject>(subject: &S) {
     let mut source = subject.open();
     let before = source.granted().clone();
-    let kinds = ["test", "file", "directory", "stdin", "http", "camera"];
+    let kinds = [
+        "test",
+        "file",
+        "directory",
+        "stdin",
+        "http",
+        "amqp",
+        "camera",
+    ];
     assert!(kinds.contains(&before.kind), "{before:?}");
     assert!(!before.detail.is_empty());
     assert_eq!(before.format.len(), 4, "{before:?}");
@@ -465,6 +476,25 @@ impl Subject for HttpPicture {
     }
 }
 
+/// An exchange to which somebody publishes at a pace.
+struct Exchange(Published);
+
+impl Subject for Exchange {
+    const PACED: bool = false;
+
+    fn set_up() -> Self {
+        Exchange(Published::start(jpegs(), Duration::from_secs(1) / FPS))
+    }
+
+    fn open(&self) -> Box<dyn Source> {
+        open(self.0.url())
+    }
+
+    fn held(&self) -> Option<PathBuf> {
+        None
+    }
+}
+
 struct Camera(PathBuf);
 
 impl Subject for Camera {
@@ -487,6 +517,7 @@ impl Subject for Camera {
             },
             drop_same: 0,
             controls: Vec::new(),
+            origin: Default::default(),
         };
         Opener::new(&cfg, false).open().unwrap()
     }

@@ -15,7 +15,7 @@ pub enum Error {
     /// Neither a word that is known nor a path.
     #[error(
         "unknown source {0:?}: give auto, test, /dev/videoN, FILE.mjpeg, FILE.jpg, a directory \
-         of .jpg files, http://HOST/PATH, or - for MJPEG on standard input"
+         of .jpg files, http://HOST/PATH, amqp://HOST/EXCHANGE, or - for MJPEG on standard input"
     )]
     UnknownSource(String),
     /// An address that cannot be read from.
@@ -24,7 +24,7 @@ pub enum Error {
         /// Without user, password and query.
         address: String,
         /// What is wrong with it, and what to do.
-        reason: &'static str,
+        reason: String,
     },
     /// A path to nothing.
     #[error("{}: no such file or directory: check the path, or try --source test", .0.display())]

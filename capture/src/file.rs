@@ -74,6 +74,7 @@ impl<F: Fetch> Source for FileSource<F> {
             image: Image::Jpeg(self.pictures.picture()),
             captured_ns: unix_ns(),
             sequence: self.sequence,
+            relays: 0,
         }))
     }
 }

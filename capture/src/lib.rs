@@ -6,6 +6,7 @@
 //! What belongs here: getting frames, their check, their pace, their capture time. What does not:
 //! viewers, the supervisor's decisions, drawing, encoding and decoding pictures (`picture`).
 
+mod amqp;
 mod auto;
 pub mod camera;
 mod check;
@@ -26,6 +27,7 @@ mod pace;
 mod run;
 mod same;
 mod source;
+mod stamp;
 mod stdin;
 mod stills;
 mod test_source;

@@ -4,8 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
+use broker::Origin;
 use worker::Fault;
 
+use crate::amqp::Relay;
 use crate::auto::Auto;
 use crate::camera::{self, Camera, Identity};
 use crate::choice::Choice;
@@ -26,6 +28,7 @@ pub(crate) struct Opener {
     /// The camera that was had by a number, which may change.
     camera: Option<Identity>,
     connector: Connector,
+    origin: Origin,
 }
 
 impl Opener {
@@ -37,6 +40,7 @@ impl Opener {
             auto: Auto::new(had_camera),
             camera: None,
             connector: Connector::default(),
+            origin: cfg.origin,
         }
     }
 
@@ -51,6 +55,7 @@ impl Opener {
             auto,
             camera,
             connector,
+            origin,
         } = self;
         let choice = &*choice;
         let fps = asked.fps;
@@ -86,6 +91,7 @@ impl Opener {
                 fps,
             )),
             Choice::Http(url) => Box::new(HttpSource::new(url, fps, connector.clone())),
+            Choice::Amqp(address) => Box::new(Relay::open(address, asked, *origin)?),
             Choice::Stdin => Box::new(Pipe::new(std::io::stdin(), fps)),
         })
     }

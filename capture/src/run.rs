@@ -227,7 +227,7 @@ impl<'a> Capture<'a> {
             format,
             width,
             height,
-            flags: 0,
+            flags: grab.relays.into(),
             sequence: grab.sequence,
             captured_ns: grab.captured_ns,
         };
@@ -288,8 +288,11 @@ impl<'a> Capture<'a> {
                 cause.name()
             );
         }
-        // Those two are no property of the frames, and do not explain that none is left.
-        if !matches!(cause, DropCause::Late | DropCause::Driver) {
+        // Those are no property of the frames, and do not explain that none is left.
+        if !matches!(
+            cause,
+            DropCause::Late | DropCause::Driver | DropCause::Stale
+        ) {
             self.obstacle.get_or_insert_with(|| why.to_owned());
         }
     }
@@ -435,6 +438,7 @@ fn meaning(cause: DropCause) -> &'static str {
         DropCause::Truncated => "it is cut short",
         DropCause::Empty => "the driver gave an empty buffer",
         DropCause::Same => "it is the same picture as the one before it",
+        DropCause::Stale => "it is no newer than the one before it",
     }
 }
 

@@ -12,7 +12,7 @@ use worker::{DropCause, Fault};
 /// What a source was granted by its device or file, which may differ from what was asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Granted {
-    /// `test`, `file`, `directory`, `stdin`, `http` or `camera`.
+    /// `test`, `file`, `directory`, `stdin`, `http`, `amqp` or `camera`.
     pub kind: &'static str,
     /// A path, a card's name and bus: whatever tells this source from another.
     pub detail: String,
@@ -53,6 +53,8 @@ pub struct Grab<'a> {
     pub captured_ns: u64,
     /// The source's own count of the frame (a driver's sequence number), or 0.
     pub sequence: u64,
+    /// Brokers that the frame has passed.
+    pub relays: u8,
 }
 
 /// What one wait on a source came to.

@@ -144,6 +144,7 @@ impl<F: AsFd> Source for Pipe<F> {
             image: Image::Jpeg(self.splitter.frame()),
             captured_ns: unix_ns(),
             sequence: self.sequence,
+            relays: 0,
         }))
     }
 }

@@ -98,6 +98,7 @@ impl Source for TestSource {
             image,
             captured_ns,
             sequence: next_id,
+            relays: 0,
         }))
     }
 

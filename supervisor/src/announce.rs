@@ -76,6 +76,11 @@ pub fn how_to_stop() {
     say!("stop      Ctrl-C");
 }
 
+/// Prints where frames are published to.
+pub fn publishing(address: &broker::Address) {
+    say!("publish   {address}");
+}
+
 /// Of so many users, how many may do what.
 fn rights(users: usize, controlling: usize) -> String {
     let of_all = match users {
@@ -142,7 +147,7 @@ pub fn describe(source: &SourceInfo) -> String {
     };
     let what = match source.kind.as_str() {
         // Their details say the kind.
-        "test" | "stdin" | "http" => source.detail.clone(),
+        "test" | "stdin" | "http" | "amqp" => source.detail.clone(),
         kind => format!("{kind} {}", source.detail),
     };
     format!(
@@ -179,7 +184,7 @@ fn holds(arena: u64, frame: usize, fps: f64) -> String {
     }
 }
 
-/// Prints what came of it; `viewers` are those who were there when the stop was asked for.
+/// Prints what came of it; `viewers` are those, and the bridge, who were there when the stop was asked for.
 pub fn summary(status: &Status, viewers: &[Worker]) {
     let totals = &status.totals;
     let dropped: Vec<_> = status
@@ -200,6 +205,17 @@ pub fn summary(status: &Status, viewers: &[Worker]) {
         totals.torn,
         totals.refused
     );
+    for Worker {
+        target,
+        frames,
+        skipped,
+        ..
+    } in viewers
+    {
+        if let Some(target) = target {
+            say!("published {frames} frames to {target}, {skipped} skipped");
+        }
+    }
     for viewer in viewers {
         let Some(address) = &viewer.viewer else {
             continue;

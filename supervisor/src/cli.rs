@@ -75,7 +75,7 @@ pub struct Serve {
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub viewers_per_sender: Option<u16>,
     /// auto, test, /dev/videoN, FILE.mjpeg, FILE.jpg, a directory of jpgs, http://[USER:PASSWORD@]HOST[:PORT]/PATH
-    /// (better: USER:PASSWORD in SEQCAST_SOURCE_AUTH), or - for MJPEG on standard input
+    /// (better: USER:PASSWORD in SEQCAST_SOURCE_AUTH), an exchange as of --publish, or - for MJPEG on standard input
     #[arg(short = 'd', long, value_name = "SRC", default_value = "auto")]
     pub source: String,
     /// Picture size to ask for
@@ -129,6 +129,10 @@ pub struct Serve {
     /// The certificate's private key, as PEM, not encrypted
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// Publish frames to an exchange of RabbitMQ, too: amqp[s]://[USER:PASSWORD@]HOST[:PORT]/[VHOST/]EXCHANGE[?format=jpeg|raw]
+    /// (better: USER:PASSWORD in SEQCAST_AMQP_AUTH, or in the file that SEQCAST_AMQP_AUTH_FILE names); raw: as in 2019 [default: nowhere]
+    #[arg(long, value_name = "URL")]
+    pub publish: Option<String>,
     /// What to ask a camera for: auto, mjpeg, jpeg, yuyv, yvyu, uyvy, nv12, yu12, rgb24, grey or bgr24; with bgr24
     /// frames also lie raw in the ring, whatever the source
     #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = units::format)]

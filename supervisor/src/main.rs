@@ -21,6 +21,7 @@ mod notify;
 mod output;
 mod password;
 mod policy;
+mod publish;
 mod ring;
 mod ring_dump;
 mod ring_group;

@@ -11,7 +11,7 @@ use worker::{Role, State};
 /// A moment: time since the supervisor began.
 pub type Moment = Duration;
 
-/// A sender that shows no life for so long is hung.
+/// A sender or a bridge that shows no life for so long is hung.
 pub const SENDER_STALL: Duration = Duration::from_secs(15);
 /// A capture process may be so long without a sign of life while it opens its source: to open a
 /// camera may take the kernel 5 s in one call.
@@ -136,7 +136,7 @@ impl Policy {
                         // Woken, it opens its source as one that has just begun.
                         Role::Capture if *worked && sign.state != State::Starting => self.stall,
                         Role::Capture => self.stall.max(OPENING),
-                        Role::Sender => SENDER_STALL,
+                        Role::Sender | Role::Bridge => SENDER_STALL,
                     };
                     let silent = now.saturating_sub(sign.beat.max(*since).max(self.amnesty));
                     if silent > limit && !*killed {
@@ -331,6 +331,19 @@ mod tests {
         assert_eq!(cells[0], (3500 * MS, 0, 3500 * MS));
         assert_eq!(cells[1], (15500 * MS, 1, 15500 * MS));
         assert_eq!(cells.len(), 3);
+    }
+
+    #[test]
+    fn a_bridge_is_restarted_and_hangs_like_a_sender() {
+        let mut policy = Policy::new([Role::Capture, Role::Bridge], 3 * S);
+        policy.forked(1, Duration::ZERO);
+        let beat = sign(State::Idle, Duration::ZERO);
+        let ticks = (0..40).map(|n| n * TICK);
+        let hung = ticks
+            .flat_map(|now| policy.tick(now, &beat))
+            .find(|action| matches!(action, Action::KillHung(1, _)));
+        assert_eq!(hung, Some(Action::KillHung(1, 15500 * MS)));
+        assert_eq!(policy.died(1, 16 * S, State::Hung), Duration::ZERO);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use shm_ring::{Reader, Ring};
 use tracing::{error, info, warn};
 use worker::history::Sampler;
 use worker::status::{Status, Worker};
-use worker::{Board, CAPTURE_CELL, Instance, Role, Slot, State, channel, exit, title};
+use worker::{Board, CAPTURE_CELL, Cell, Instance, Role, Slot, State, channel, exit};
 
 use crate::activation::Passed;
 use crate::announce::{self, Announcement};
@@ -30,7 +30,7 @@ use crate::fork::{self, Child};
 use crate::notify::{Manager, Phase};
 use crate::policy::{self, Action, Moment, Policy, Sign};
 use crate::switchboard::{News, Switchboard};
-use crate::{address, limits, ring_group, sys};
+use crate::{address, limits, publish, ring_group, sys};
 
 mod forked;
 
@@ -53,12 +53,9 @@ pub fn run(asked: &cli::Serve, passed: Passed) -> Result<i32> {
     capture.drop_same = asked.drop_same;
     capture.remember(&asked.control);
     let source = capture.choice.to_string();
-    if capture.is_secret() {
-        // Or every user of this machine could read it in the list of processes.
-        let shown =
-            std::env::args_os().map(|arg| arg.to_string_lossy().replace(&asked.source, &source));
-        title::set(&shown.collect::<Vec<_>>().join(" "));
-    }
+    capture.origin = publish::origin();
+    let bridge = publish::bridge(asked, &capture)?;
+    publish::hide_logins(asked, &capture, bridge.as_ref());
     if asked.on_demand.is_some() && capture.reads_stdin() {
         let why = "--on-demand closes the source and opens it again, and standard input cannot be opened again";
         return Err(crate::Usage(why.into()).into());
@@ -73,7 +70,8 @@ pub fn run(asked: &cli::Serve, passed: Passed) -> Result<i32> {
     let seats = usize::from(asked.clients);
     let each = asked.viewers_per_sender.map(usize::from);
     let fleet = asked.model.fleet(seats, each)?;
-    limits::allow(fleet.processes + 1, fleet.slots)?;
+    let others = 1 + usize::from(bridge.is_some());
+    limits::allow(fleet.processes + others, fleet.slots)?;
     let tls = match (&asked.tls_cert, &asked.tls_key) {
         (Some(cert), Some(key)) => Some(Identity::load(cert, key)?),
         _ => None,
@@ -102,12 +100,13 @@ pub fn run(asked: &cli::Serve, passed: Passed) -> Result<i32> {
     if let (Some(group), Some(gid)) = (group, gid) {
         ring_group::allow(&ring, group, gid)?;
     }
-    let board = Board::create(&instance, fleet.processes, fleet.slots, seats)?;
+    let board = Board::create(&instance, fleet.processes + others - 1, fleet.slots, seats)?;
     board.set_http(&address::joined(&http, is_tls));
     board.set_raw(&address::joined(&raw, false));
     board.set_model(asked.model.name());
 
-    let roles = (0..board.cells()).map(role);
+    let roles: Vec<_> = roles(fleet.processes, bridge.is_some()).collect();
+    let publishing = bridge.as_ref().map(|bridge| bridge.address.clone());
     let mut supervisor = Supervisor {
         reader,
         sender: sender::Config {
@@ -126,7 +125,9 @@ pub fn run(asked: &cli::Serve, passed: Passed) -> Result<i32> {
             per_address: asked.clients_per_address.map(usize::from),
         },
         capture,
-        policy: Policy::new(roles, asked.stall),
+        policy: Policy::new(roles.iter().copied(), asked.stall),
+        roles,
+        bridge,
         demand: Demand::new(asked.on_demand),
         switchboard: Switchboard::new(board.cells()),
         children: (0..board.cells()).map(|_| None).collect(),
@@ -142,6 +143,7 @@ pub fn run(asked: &cli::Serve, passed: Passed) -> Result<i32> {
         began_ns: worker::monotonic_ns(),
     };
     announce::addresses(&http, &raw, is_tls);
+    publishing.iter().for_each(announce::publishing);
     announce::who_may(&http, &raw, users.as_ref(), is_tls);
     announce::how_to_stop();
     sys::reap_by_waiting()?;
@@ -154,13 +156,11 @@ pub fn run(asked: &cli::Serve, passed: Passed) -> Result<i32> {
     Ok(code)
 }
 
-/// Which role a cell is for.
-fn role(cell: usize) -> Role {
-    if cell == CAPTURE_CELL {
-        Role::Capture
-    } else {
-        Role::Sender
-    }
+/// Which role each cell is for: capture's is the first, a bridge's the last.
+fn roles(senders: usize, with_bridge: bool) -> impl Iterator<Item = Role> {
+    let bridge = with_bridge.then_some(Role::Bridge);
+    let senders = std::iter::repeat_n(Role::Sender, senders);
+    [Role::Capture].into_iter().chain(senders).chain(bridge)
 }
 
 /// A descriptor on which Ctrl-C, SIGTERM and SIGHUP are read. No handler and no thread: a process
@@ -182,6 +182,9 @@ fn catch_stops() -> Result<SignalFd> {
 struct Supervisor {
     capture: capture::Config,
     sender: sender::Config,
+    bridge: Option<bridge::Config>,
+    /// Which role each cell is for.
+    roles: Vec<Role>,
     policy: Policy,
     demand: Demand,
     switchboard: Switchboard,
@@ -193,7 +196,7 @@ struct Supervisor {
     listeners: Vec<Listener>,
     stops: SignalFd,
     manager: Manager,
-    /// Senders with a viewer when the stop was asked for.
+    /// Senders with a viewer, and the bridge, when the stop was asked for.
     last_viewers: Vec<Worker>,
     sampler: Sampler,
     /// The latest fork failed, and it was said.
@@ -249,7 +252,8 @@ impl Supervisor {
 
     /// Tells the service manager how it goes. Ready: what was to be announced is, and a sender answers.
     fn tell(&mut self, announced: bool) {
-        let mut senders = self.board.all().skip(CAPTURE_CELL + 1);
+        let is_sender = |cell: &Cell<'_>| cell.role() == Some(Role::Sender);
+        let mut senders = self.board.all().filter(is_sender);
         let phase = if self.policy.stopping() {
             Phase::Stopping
         } else if announced && senders.any(|cell| policy::at_work(cell.state())) {
@@ -468,7 +472,8 @@ impl Supervisor {
         }
         if !self.policy.stopping() {
             self.last_viewers = self.status().workers;
-            self.last_viewers.retain(|worker| worker.viewer.is_some());
+            let served = |worker: &Worker| worker.viewer.is_some() || worker.target.is_some();
+            self.last_viewers.retain(served);
         }
         self.policy.stop(code, self.began.elapsed());
     }
@@ -495,8 +500,8 @@ impl Supervisor {
     }
 
     fn describe(&self, cell: usize) -> String {
-        match role(cell) {
-            Role::Capture => "capture".into(),
+        match self.roles[cell] {
+            role @ (Role::Capture | Role::Bridge) => role.name().into(),
             Role::Sender => {
                 let shown = self.board.cell(cell);
                 let mut viewers = shown.slots().iter().filter_map(Slot::viewer);

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, Result};
 use shm_ring::Reader;
 use worker::status::Status;
-use worker::{Board, Instance, Role, exit};
+use worker::{Board, Instance, exit};
 
 use crate::output::{complain, say};
 use crate::{choose, cli, units};
@@ -154,11 +154,9 @@ fn write_table(out: &mut String, status: &Status) -> std::fmt::Result {
         // What is a process's stands on its first line alone.
         let first = last.replace(worker.pid) != Some(worker.pid);
         let of_process = |text: String| if first { text } else { String::new() };
-        let role = match worker.role {
-            Role::Capture => "capture",
-            Role::Sender => "sender",
-        };
-        let viewer = worker.viewer.as_deref().unwrap_or("-");
+        let role = worker.role.name();
+        let viewer = worker.viewer.as_ref().or(worker.target.as_ref());
+        let viewer = viewer.map_or("-", String::as_str);
         let protocol = worker.protocol.as_deref().unwrap_or("-");
         writeln!(
             out,
@@ -175,6 +173,13 @@ fn write_table(out: &mut String, status: &Status) -> std::fmt::Result {
             of_process(worker.pss_bytes.map_or("-".into(), units::show_bytes)),
             of_process(worker.restarts.to_string())
         )?;
+        if let Some(condition) = &worker.condition {
+            let causes = match causes(&worker.skip_causes) {
+                causes if causes.is_empty() => causes,
+                causes => format!("; skipped: {causes}"),
+            };
+            writeln!(out, "         {condition}{causes}")?;
+        }
     }
     Ok(())
 }

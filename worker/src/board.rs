@@ -22,11 +22,11 @@ use crate::slot::{Slot, Viewer};
 use crate::{Error, Instance, monotonic_ns, unix_ns};
 
 const MAGIC: u64 = u64::from_ne_bytes(*b"SEQBOARD");
-const VERSION: u64 = 4;
+const VERSION: u64 = 5;
 /// Upper bound of workers, of slots in a cell and of seats: more than a machine runs.
 const MOST: u64 = 65_536;
 
-/// The capture process's cell; senders have the others.
+/// The capture process's cell; senders have those behind it, and a bridge the last.
 pub const CAPTURE_CELL: usize = 0;
 
 /// The first page.

@@ -22,6 +22,19 @@ pub enum Role {
     Capture = 1,
     /// Sends them to viewers.
     Sender = 2,
+    /// Publishes them to a broker.
+    Bridge = 3,
+}
+
+impl Role {
+    /// What it is called, everywhere.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Capture => "capture",
+            Role::Sender => "sender",
+            Role::Bridge => "bridge",
+        }
+    }
 }
 
 /// What a worker is doing.
@@ -31,9 +44,9 @@ pub enum Role {
 pub enum State {
     /// Forked, not yet at work; a capture process that opens its source.
     Starting = 0,
-    /// A sender without a connection; a capture process at rest.
+    /// A sender without a connection; a capture process at rest; a bridge that has no broker.
     Idle = 1,
-    /// A capture process that has published; a sender with a connection.
+    /// A capture process that has published; a sender with a connection; a bridge whose frames are confirmed.
     Serving = 2,
     /// Ending on request.
     Draining = 3,
@@ -177,6 +190,7 @@ impl<'a> Cell<'a> {
         match self.process.role.load(Relaxed) {
             1 => Some(Role::Capture),
             2 => Some(Role::Sender),
+            3 => Some(Role::Bridge),
             _ => None,
         }
     }

@@ -37,4 +37,4 @@ pub use error::Error;
 pub use fault::Fault;
 pub use instance::{Instance, InstanceLock};
 pub use shm_ring::clock::{monotonic_ns, unix_ns};
-pub use slot::{DropCause, SkipCause, Slot, SourceInfo, Viewer, Wants};
+pub use slot::{DropCause, Sink, SkipCause, Slot, SourceInfo, Viewer, Wants};

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use shm_ring::Notice;
 
 /// Counters by cause: room for more causes than there are.
-pub(crate) const CAUSES: usize = 8;
+pub(crate) const CAUSES: usize = 16;
 
 /// Why a captured frame did not reach the ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,11 +38,13 @@ pub enum DropCause {
     Empty = 6,
     /// The same picture as the one before it (`--drop-same`).
     Same = 7,
+    /// No newer than the one before it, from a broker.
+    Stale = 8,
 }
 
 impl DropCause {
     /// All, in the order of their counters.
-    pub const ALL: [DropCause; 8] = [
+    pub const ALL: [DropCause; 9] = [
         DropCause::Corrupt,
         DropCause::Driver,
         DropCause::Flagged,
@@ -51,6 +53,7 @@ impl DropCause {
         DropCause::Truncated,
         DropCause::Empty,
         DropCause::Same,
+        DropCause::Stale,
     ];
 
     /// The name in status and logs.
@@ -64,14 +67,15 @@ impl DropCause {
             DropCause::Truncated => "truncated",
             DropCause::Empty => "empty",
             DropCause::Same => "same",
+            DropCause::Stale => "stale",
         }
     }
 }
 
-/// Why a published frame was not sent to a viewer.
+/// Why a published frame was not sent to a viewer, or to a broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SkipCause {
-    /// The viewer's connection still had unsent bytes.
+    /// The viewer's connection still had unsent bytes; the broker still owed confirms.
     Slow = 0,
     /// The sender itself came late and was more than `--lag` frames behind.
     Behind = 1,
@@ -81,16 +85,25 @@ pub enum SkipCause {
     Unusable = 3,
     /// The viewer asked for fewer (`/stream?fps=`): no loss.
     Decimated = 4,
+    /// There was no connection to the broker.
+    Away = 5,
+    /// The broker took nothing: its memory or disk was short.
+    Blocked = 6,
+    /// It was sent and never confirmed: it may have arrived or not.
+    Unconfirmed = 7,
 }
 
 impl SkipCause {
     /// All, in the order of their counters.
-    pub const ALL: [SkipCause; 5] = [
+    pub const ALL: [SkipCause; 8] = [
         SkipCause::Slow,
         SkipCause::Behind,
         SkipCause::Overwritten,
         SkipCause::Unusable,
         SkipCause::Decimated,
+        SkipCause::Away,
+        SkipCause::Blocked,
+        SkipCause::Unconfirmed,
     ];
 
     /// Whether the viewer was to have the frame.
@@ -106,6 +119,9 @@ impl SkipCause {
             SkipCause::Overwritten => "overwritten",
             SkipCause::Unusable => "unusable",
             SkipCause::Decimated => "asked",
+            SkipCause::Away => "away",
+            SkipCause::Blocked => "blocked",
+            SkipCause::Unconfirmed => "unconfirmed",
         }
     }
 }
@@ -169,7 +185,7 @@ pub struct Wants {
 /// What a source was granted, as its capture process says it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SourceInfo {
-    /// `test`, `file`, `directory`, `stdin`, `http` or `camera`.
+    /// `test`, `file`, `directory`, `stdin`, `http`, `amqp` or `camera`.
     pub kind: String,
     /// A path, a card's name; its end is cut where it does not fit into the cell.
     pub detail: String,
@@ -183,7 +199,18 @@ pub struct SourceInfo {
     pub fps: f64,
 }
 
-/// Bytes of JSON that a slot holds about its viewer or source.
+/// Where a bridge publishes, and how that goes, as it says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sink {
+    /// The exchange's address, without a login.
+    pub to: String,
+    /// `amqp-jpeg` or `amqp-raw`.
+    pub protocol: String,
+    /// A sentence; its end is cut where it does not fit into the cell.
+    pub condition: String,
+}
+
+/// Bytes of JSON that a slot holds about its viewer, source or sink.
 const ABOUT: usize = 640;
 
 /// As it lies in shared memory. Writing is for its worker (and, between workers, the supervisor).
@@ -199,7 +226,7 @@ pub struct Slot {
     pub(crate) now: Counters,
     /// `now` as it was when the present viewer came.
     pub(crate) mark: Counters,
-    /// JSON of the [`Viewer`] or the [`SourceInfo`]; empty where there is none.
+    /// JSON of the [`Viewer`], the [`SourceInfo`] or the [`Sink`]; empty where there is none.
     about: Notice<ABOUT>,
 }
 
@@ -242,6 +269,18 @@ impl Slot {
             let about = serde_json::to_string(&source).unwrap_or_default();
             // Escapes may make the text longer than what it says.
             if about.len() <= ABOUT || source.detail.pop().is_none() {
+                break about;
+            }
+        };
+        self.about.replace(0, 0, &about);
+    }
+
+    /// Says where frames are published to, and how that goes.
+    pub fn set_sink(&self, sink: &Sink) {
+        let mut sink = sink.clone();
+        let about = loop {
+            let about = serde_json::to_string(&sink).unwrap_or_default();
+            if about.len() <= ABOUT || sink.condition.pop().or_else(|| sink.to.pop()).is_none() {
                 break about;
             }
         };
@@ -306,6 +345,12 @@ impl Slot {
         self.now.frames.load(Relaxed)
     }
 
+    /// Frames and skipped ones over all that were counted here.
+    pub fn accounted(&self) -> u64 {
+        let causes = self.now.causes.iter().map(|n| n.load(Relaxed));
+        causes.fold(self.frames(), u64::saturating_add)
+    }
+
     /// Who is served here.
     pub fn viewer(&self) -> Option<Viewer> {
         self.about()
@@ -313,6 +358,11 @@ impl Slot {
 
     /// What the source was granted; a dead worker's word stays until its successor says another.
     pub fn source(&self) -> Option<SourceInfo> {
+        self.about()
+    }
+
+    /// Where frames are published to; a dead worker's word stays until its successor says another.
+    pub fn sink(&self) -> Option<Sink> {
         self.about()
     }
 
@@ -386,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_of_any_length_is_still_readable() {
+    fn a_source_or_sink_of_any_length_is_still_readable() {
         let name = format!("test-about-{}", std::process::id());
         let board = Board::create(&Instance::new(&name).unwrap(), 1, 1, 1).unwrap();
         let slot = board.cell(CAPTURE_CELL).slot();
@@ -399,5 +449,13 @@ mod tests {
             let source = slot.source().unwrap();
             assert!(source.detail.len() > 200 && detail.starts_with(&source.detail));
         }
+        let long = Sink {
+            to: "amqp://mq/x".into(),
+            protocol: "amqp-raw".into(),
+            condition: "\"é".repeat(5000),
+        };
+        slot.set_sink(&long);
+        let sink = slot.sink().unwrap();
+        assert!(sink.to == long.to && long.condition.starts_with(&sink.condition));
     }
 }

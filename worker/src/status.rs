@@ -12,7 +12,7 @@ use serde::Serialize;
 use shm_ring::{Reader, Signal};
 
 use crate::fault::Fault;
-use crate::slot::{Counters, DropCause, SkipCause, Slot, Viewer, Wants};
+use crate::slot::{Counters, DropCause, Sink, SkipCause, Slot, Viewer, Wants};
 use crate::{Board, CAPTURE_CELL, Cell, Instance, Role, State, monotonic_ns, unix_ns};
 pub use pulse::{Liveness, liveness, published};
 use pulse::{fps_measured, newest_age, signal};
@@ -106,6 +106,10 @@ pub struct Worker {
     pub state: State,
     pub restarts: u32,
     pub uptime_s: f64,
+    /// Where a bridge publishes; null of others.
+    pub target: Option<String>,
+    /// How that goes, in a sentence.
+    pub condition: Option<String>,
     /// Its address and port; the address alone that a proxy named; or `unix`.
     pub viewer: Option<String>,
     /// That proxy.
@@ -121,7 +125,7 @@ pub struct Worker {
     pub wants: Option<Wants>,
     /// To this viewer, over the last second or so.
     pub fps: f64,
-    /// To this viewer; of a capture process, since the instance began.
+    /// To this viewer; of a capture process and a bridge, since the instance began.
     pub frames: u64,
     pub bytes: u64,
     /// Without those that the viewer asked not to have (`asked` in `skip_causes`).
@@ -186,7 +190,13 @@ pub struct OfRole {
 /// Reads an instance's board and ring. `with_pss` also reads each process's memory, which costs
 /// the kernel a walk through its page tables.
 pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool) -> Status {
-    let senders = || board.all().skip(CAPTURE_CELL + 1);
+    let is_bridge = |cell: &Cell<'_>| cell.role() == Some(Role::Bridge);
+    let senders = || {
+        board
+            .all()
+            .skip(CAPTURE_CELL + 1)
+            .filter(|cell| !is_bridge(cell))
+    };
     let slots = || senders().flat_map(|cell| cell.slots());
     let sum = |of: &dyn Fn(&Counters) -> u64| total(slots().map(|slot| of(&slot.now)));
     let newest = ring.frame(ring.bounds().head).ok();
@@ -243,6 +253,12 @@ pub fn collect(instance: &Instance, board: &Board, ring: &Reader, with_pss: bool
             refused: board.refused(),
             roles: [Role::Capture, Role::Sender]
                 .into_iter()
+                .chain(
+                    board
+                        .all()
+                        .any(|cell| is_bridge(&cell))
+                        .then_some(Role::Bridge),
+                )
                 .map(|role| of_role(board, role))
                 .collect(),
         },
@@ -305,7 +321,7 @@ fn workers(cell: &Cell<'_>, first_place: usize, with_pss: bool) -> Vec<Worker> {
     let pss_bytes = with_pss.then(|| pss_bytes(pid)).flatten();
     let line = |slot, viewer| worker(cell, pid, role, slot, viewer, pss_bytes);
     let mut lines: Vec<_> = match role {
-        Role::Capture => Vec::new(),
+        Role::Capture | Role::Bridge => Vec::new(),
         Role::Sender => cell
             .slots()
             .iter()
@@ -332,17 +348,17 @@ fn worker(
     viewer: Option<Viewer>,
     pss_bytes: Option<u64>,
 ) -> Worker {
-    // A sender's counts are its viewer's; a capture process's go on over restarts.
+    // A sender's counts are its viewer's; the others' go on over restarts.
     let since = |of: &dyn Fn(&Counters) -> u64| {
         let mark = match role {
-            Role::Capture => 0,
+            Role::Capture | Role::Bridge => 0,
             Role::Sender => of(&slot.mark),
         };
         of(&slot.now).saturating_sub(mark)
     };
     let skip_causes: BTreeMap<_, _> = SkipCause::ALL
         .iter()
-        .filter(|_| role == Role::Sender)
+        .filter(|_| role != Role::Capture)
         .map(|&cause| {
             let of = |counters: &Counters| counters.causes[cause as usize].load(Relaxed);
             (cause.name(), since(&of))
@@ -350,6 +366,15 @@ fn worker(
         .filter(|&(_, count)| count > 0)
         .collect();
     let ever = |of: &AtomicU64| of.load(Relaxed);
+    let sink = (role == Role::Bridge).then(|| slot.sink()).flatten();
+    let (target, condition, spoken) = match sink {
+        Some(Sink {
+            to,
+            protocol,
+            condition,
+        }) => (Some(to), Some(condition), Some(protocol)),
+        None => (None, None, None),
+    };
     let started_ns = cell.process.started_ns.load(Relaxed);
     let before_ns = cell.process.cpu_before_ns.load(Relaxed);
     let cpu_ns = cell.process.cpu_ns.load(Relaxed);
@@ -364,8 +389,10 @@ fn worker(
         via: viewer.as_ref().and_then(|viewer| viewer.via.clone()),
         user: viewer.as_ref().and_then(|viewer| viewer.user.clone()),
         key: viewer.as_ref().and_then(|viewer| viewer.key.clone()),
+        target,
+        condition,
         viewer: viewer.as_ref().map(|viewer| viewer.addr.clone()),
-        protocol: viewer.map(|viewer| viewer.protocol.into_owned()),
+        protocol: viewer.map(|viewer| viewer.protocol.into_owned()).or(spoken),
         fps: slot.rate.load(Relaxed) as f64 / 1000.0,
         frames: since(&|c| c.frames.load(Relaxed)),
         bytes: since(&|c| c.bytes.load(Relaxed)),

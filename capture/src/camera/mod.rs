@@ -294,6 +294,7 @@ impl Source for Camera {
             image,
             captured_ns,
             sequence,
+            relays: 0,
         }))
     }
 

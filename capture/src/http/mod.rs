@@ -299,6 +299,7 @@ impl Source for HttpSource {
             image: Image::Jpeg(asked.exchange.picture()),
             captured_ns: tags.captured_ns(unix_ns()),
             sequence: tags.number.unwrap_or(0),
+            relays: 0,
         }))
     }
 }

@@ -2,12 +2,7 @@
 //!
 //! Not here: where headers come from.
 
-/// A stamp older than this is of another clock: mjpg-streamer passes the driver's on, which counts
-/// from the boot of its machine. Nanoseconds.
-const OLDEST: u64 = 10_000_000_000;
-
-/// Frames that one gap may count; a wider one is no gap but another server's count.
-const WIDEST: u64 = 1_000_000;
+use crate::stamp;
 
 /// What is known of one picture.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,24 +31,14 @@ impl Tags {
         }
     }
 
-    /// Unix time of capture, nanoseconds: the stamp if it lies in the ten seconds before `now`, or
-    /// else `now`, when the picture came. So where the other machine's clock is ahead, a picture is
-    /// as old as it can be seen to be; where it is behind, by so much older.
+    /// Unix time of capture, nanoseconds, as far as it is believed.
     pub(super) fn captured_ns(&self, now: u64) -> u64 {
-        match self.stamp {
-            Some(stamp) if stamp <= now && now - stamp <= OLDEST => stamp,
-            _ => now,
-        }
+        stamp::captured_ns(self.stamp, now)
     }
 
     /// How many pictures are missing between the one numbered `last` and this one.
     pub(super) fn missed_since(&self, last: Option<u64>) -> u64 {
-        match (last, self.number) {
-            (Some(last), Some(number)) if number > last && number - last <= WIDEST => {
-                (number - last - 1).saturating_sub(self.asked)
-            }
-            _ => 0,
-        }
+        stamp::missed(last, self.number)
     }
 }
 
@@ -84,6 +69,7 @@ pub(super) fn decimal(text: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stamp::OLDEST;
 
     const NOW: u64 = 1_800_000_000_000_000_000;
 

@@ -42,6 +42,7 @@ impl Source for Script {
                     image: Image::Jpeg(&self.jpeg),
                     captured_ns: 77,
                     sequence: next_id,
+                    relays: 0,
                 }))
             }
             Some(Step::Lost(cause, n)) => Ok(Event::Dropped(cause, n)),

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Display, Write as _};
 
 use worker::status::{Status, Worker};
-use worker::{DropCause, Role, SkipCause};
+use worker::{DropCause, Role, SkipCause, State};
 
 use super::reply::Reply;
 
@@ -32,6 +32,7 @@ fn text(status: &Status, memory: impl Fn(u32) -> Option<u64>) -> String {
     totals(&mut page, status);
     processes(&mut page, status, memory);
     viewers(&mut page, status);
+    bridge(&mut page, status);
     page.0
 }
 
@@ -144,11 +145,11 @@ fn processes(page: &mut Page, status: &Status, memory: impl Fn(u32) -> Option<u6
     let roles = &status.totals.roles;
     let mut workers = page.gauge("workers", "Worker processes now.");
     for of in roles {
-        workers.add(&[("role", name(of.role))], of.processes);
+        workers.add(&[("role", of.role.name())], of.processes);
     }
     let mut restarts = page.counter("worker_restarts_total", "Unexpected deaths of workers.");
     for of in roles {
-        restarts.add(&[("role", name(of.role))], of.restarts);
+        restarts.add(&[("role", of.role.name())], of.restarts);
     }
     let mut cpu = page.counter(
         "cpu_seconds_total",
@@ -156,17 +157,14 @@ fn processes(page: &mut Page, status: &Status, memory: impl Fn(u32) -> Option<u6
     );
     cpu.add(&[("role", "supervisor")], status.supervisor.cpu_s);
     for of in roles {
-        cpu.add(&[("role", name(of.role))], of.cpu_s);
+        cpu.add(&[("role", of.role.name())], of.cpu_s);
     }
     let mut bytes = page.gauge("private_memory_bytes", "Memory that processes share with nobody by a file or shared memory; the ring is none of it.");
     let supervisor = [status.supervisor.pid].into();
     let pids = |role| status.workers.iter().filter(move |w| w.role == role);
     let of_role = |role| pids(role).map(|worker| worker.pid).collect::<BTreeSet<_>>();
-    for (role, pids) in [
-        ("supervisor", supervisor),
-        (name(Role::Capture), of_role(Role::Capture)),
-        (name(Role::Sender), of_role(Role::Sender)),
-    ] {
+    let workers = roles.iter().map(|of| (of.role.name(), of_role(of.role)));
+    for (role, pids) in [("supervisor", supervisor)].into_iter().chain(workers) {
         let known: Vec<u64> = pids.into_iter().filter_map(&memory).collect();
         if !known.is_empty() {
             bytes.add(&[("role", role)], known.iter().sum::<u64>());
@@ -249,15 +247,32 @@ fn viewers(page: &mut Page, status: &Status) {
     }
 }
 
-fn of(causes: &BTreeMap<&'static str, u64>, cause: &str) -> u64 {
-    causes.get(cause).copied().unwrap_or(0)
+/// What goes to a broker, where frames are published to one. Over its restarts.
+fn bridge(page: &mut Page, status: &Status) {
+    let bridge = status.workers.iter().find(|it| it.role == Role::Bridge);
+    let Some(bridge) = bridge else {
+        return;
+    };
+    page.gauge("bridge_up", "Whether the broker confirms frames.")
+        .value(u8::from(bridge.state == State::Serving));
+    page.counter(
+        "bridge_frames_confirmed_total",
+        "Frames that the broker has confirmed.",
+    )
+    .value(bridge.frames);
+    page.counter("bridge_confirmed_bytes_total", "Bytes of those.")
+        .value(bridge.bytes);
+    let mut skipped = page.counter(
+        "bridge_frames_skipped_total",
+        "Frames that were not published, or not confirmed, by cause.",
+    );
+    for (cause, count) in &bridge.ever.skip_causes {
+        skipped.add(&[("cause", cause)], *count);
+    }
 }
 
-fn name(role: Role) -> &'static str {
-    match role {
-        Role::Capture => "capture",
-        Role::Sender => "sender",
-    }
+fn of(causes: &BTreeMap<&'static str, u64>, cause: &str) -> u64 {
+    causes.get(cause).copied().unwrap_or(0)
 }
 
 /// The text so far.

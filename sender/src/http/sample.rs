@@ -109,6 +109,8 @@ fn worker(role: Role, pid: u32) -> Worker {
         via: None,
         user: None,
         key: None,
+        target: None,
+        condition: None,
         protocol: Some("http-stream".into()),
         id: None,
         place: None,

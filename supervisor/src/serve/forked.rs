@@ -7,7 +7,7 @@ use std::os::fd::{AsFd as _, AsRawFd};
 use anyhow::{Context as _, Result};
 use worker::{Channel, Role, title};
 
-use super::{Supervisor, role};
+use super::Supervisor;
 use crate::fork;
 
 impl Supervisor {
@@ -16,7 +16,7 @@ impl Supervisor {
         self.board.disown();
         let ring = self.ring.take().context("the ring is there in a parent")?;
         let bell = self.board.bell().map(AsRawFd::as_raw_fd);
-        let role = role(cell);
+        let role = self.roles[cell];
         match role {
             Role::Capture => {
                 title::set("seqcast: capture");
@@ -31,6 +31,16 @@ impl Supervisor {
                 cell.begin(role);
                 let resting = self.switchboard.resting();
                 Ok(capture::run(&self.capture, writer, cell, channel, resting))
+            }
+            Role::Bridge => {
+                title::set("seqcast: bridge");
+                ring.abandon();
+                let bridge = self.bridge.as_ref().context("whose cell this is")?;
+                let reader = self.reader.as_fd().as_raw_fd();
+                fork::settle([reader].into_iter().chain(bell))?;
+                let cell = self.board.cell(cell);
+                cell.begin(role);
+                Ok(bridge::run(bridge, &self.reader, cell))
             }
             Role::Sender => {
                 title::set("seqcast: sender");

@@ -1,0 +1,76 @@
+//! Publishing to the exchange, each message confirmed.
+//!
+//! Not here: how many are under way, and what a late confirm means (`bridge`).
+
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Confirmation};
+
+use crate::session::Session;
+use crate::{Address, Trouble};
+
+/// A connection that publishes. To be opened and used in a [`runtime`](crate::runtime).
+pub struct Publisher {
+    session: Session,
+    address: Address,
+}
+
+impl Publisher {
+    /// Connects; `name` is what the broker's operator sees.
+    ///
+    /// # Errors
+    /// [`Trouble`], after seconds where nobody answers.
+    pub async fn open(address: &Address, name: &str) -> Result<Publisher, Trouble> {
+        let session = Session::open(address, name).await?;
+        let confirming = session
+            .channel
+            .confirm_select(ConfirmSelectOptions::default());
+        confirming
+            .await
+            .map_err(|e| Trouble::of(&e, address, false))?;
+        Ok(Publisher {
+            session,
+            address: address.clone(),
+        })
+    }
+
+    /// Publishes a message. Whether the broker confirmed it comes when the broker says so, which may be never.
+    ///
+    /// # Errors
+    /// [`Trouble`]: the connection is of no more use.
+    pub fn publish(
+        &self,
+        body: Vec<u8>,
+        properties: BasicProperties,
+    ) -> impl Future<Output = Result<bool, Trouble>> + use<> {
+        let channel = self.session.channel.clone();
+        let address = self.address.clone();
+        async move {
+            let trouble = |e| Trouble::of(&e, &address, false);
+            let exchange = address.exchange.as_str().into();
+            let options = BasicPublishOptions::default();
+            let published = channel.basic_publish(exchange, "".into(), options, &body, properties);
+            let confirm = published.await.map_err(trouble)?;
+            drop(body);
+            let confirmed = confirm.await.map_err(trouble)?;
+            Ok(matches!(confirmed, Confirmation::Ack(_)))
+        }
+    }
+
+    /// Whether the broker has said that it takes no messages (`connection.blocked`): its memory or disk is
+    /// short.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.session.connection.status().blocked()
+    }
+
+    /// Whether the connection stands, as far as is known.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.session.connection.status().connected() && self.session.channel.status().connected()
+    }
+
+    /// Says good-bye, if that can be done quickly.
+    pub async fn close(&self) {
+        self.session.close().await;
+    }
+}
