@@ -38,7 +38,7 @@ impl Tags {
 
     /// How many pictures are missing between the one numbered `last` and this one.
     pub(super) fn missed_since(&self, last: Option<u64>) -> u64 {
-        stamp::missed(last, self.number)
+        stamp::missed(last, self.number).saturating_sub(self.asked)
     }
 }
 
