@@ -7,9 +7,10 @@
 //!
 //! Pure. Not here: looking (`case`).
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use bench::drain::{self, Percentiles, Report, Viewer};
 use bench::stats::{max, median, min};
 use bench::{cpu, switches};
@@ -88,8 +89,7 @@ pub fn measured(seen: Seen) -> Result<Measured> {
         )
     };
     let opened_s = (seen.viewers_after + Duration::from_secs(timing.warm_up)).as_secs_f64();
-    let samples = seen.samples.iter();
-    let within = samples.filter(|sample| (opened_s..=opened_s + seconds).contains(&sample.at_s));
+    let window = opened_s..=opened_s + seconds;
     let latencies = |of: fn(&Percentiles) -> Option<f64>| {
         let viewers = report.viewers.iter();
         viewers
@@ -102,7 +102,7 @@ pub fn measured(seen: Seen) -> Result<Measured> {
         cpu_us: cpu_s * 1e6 / delivered,
         cpu_cores: cpu_s / seconds,
         machine_busy: 1.0 - idle as f64 / all.max(1) as f64,
-        pss_kib: median(within.map(|sample| sample.server_pss_kib as f64)).unwrap_or_default(),
+        pss_kib: pss_kib(&seen.samples, &window)?,
         processes: seen.close.cpu.processes().len(),
         threads: seen.close.cpu.threads(),
         voluntary_switches: switches.voluntary as f64 / delivered,
@@ -200,6 +200,19 @@ fn after_kill(report: &Report, kill: &Kill) -> Killed {
         others_lost: on.iter().map(lost).sum(),
         back_ms: kill.back.map(|back| back.as_secs_f64() * 1e3),
     }
+}
+
+/// The server's memory in the window; of the sample next to it where none is within, as a busy machine takes
+/// them late.
+fn pss_kib(samples: &[Sample], window: &RangeInclusive<f64>) -> Result<f64> {
+    let within = samples.iter().filter(|it| window.contains(&it.at_s));
+    let distance = |it: &&Sample| (window.start() - it.at_s).max(it.at_s - window.end());
+    let next = samples
+        .iter()
+        .min_by(|a, b| distance(a).total_cmp(&distance(b)));
+    median(within.map(|it| it.server_pss_kib as f64))
+        .or(next.map(|it| it.server_pss_kib as f64))
+        .context("the server's memory was never looked at")
 }
 
 #[cfg(test)]
