@@ -16,6 +16,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use shm_ring::Notice;
 
+use crate::Role;
+
 /// Counters by cause: room for more causes than there are.
 pub(crate) const CAUSES: usize = 16;
 
@@ -105,6 +107,15 @@ impl SkipCause {
         SkipCause::Blocked,
         SkipCause::Unconfirmed,
     ];
+
+    /// Whether a worker of that kind can have it.
+    pub fn is_of(self, role: Role) -> bool {
+        match self {
+            SkipCause::Decimated => role == Role::Sender,
+            SkipCause::Away | SkipCause::Blocked | SkipCause::Unconfirmed => role == Role::Bridge,
+            _ => role != Role::Capture,
+        }
+    }
 
     /// Whether the viewer was to have the frame.
     pub fn is_loss(self) -> bool {

@@ -358,7 +358,7 @@ fn worker(
     };
     let skip_causes: BTreeMap<_, _> = SkipCause::ALL
         .iter()
-        .filter(|_| role != Role::Capture)
+        .filter(|cause| cause.is_of(role))
         .map(|&cause| {
             let of = |counters: &Counters| counters.causes[cause as usize].load(Relaxed);
             (cause.name(), since(&of))
@@ -419,6 +419,7 @@ fn worker(
             stalled_s: seconds(ever(&slot.now.stalled_ns)),
             skip_causes: SkipCause::ALL
                 .iter()
+                .filter(|cause| cause.is_of(role))
                 .map(|&cause| (cause.name(), ever(&slot.now.causes[cause as usize])))
                 .collect(),
         },

@@ -131,7 +131,10 @@ fn totals(page: &mut Page, status: &Status) {
         "frames_skipped_total",
         "Frames that a viewer did not get, by cause.",
     );
-    for cause in SkipCause::ALL.map(SkipCause::name) {
+    let of_viewers = SkipCause::ALL
+        .iter()
+        .filter(|cause| cause.is_of(Role::Sender));
+    for cause in of_viewers.map(|cause| cause.name()) {
         skipped.add(&[("cause", cause)], of(&totals.skip_causes, cause));
     }
     page.counter(
@@ -361,6 +364,21 @@ mod tests {
             assert!(said.lines().any(|found| found == line), "{line}:\n{said}");
         }
         assert!(!said.contains("latency_seconds{viewer=\"2\"}"), "none yet");
+    }
+
+    #[test]
+    fn a_bridge_where_there_is_one() {
+        assert!(!said().contains("bridge"));
+        let mut status = sample::status();
+        status.workers[0].role = Role::Bridge;
+        let said = text(&status, |_| None);
+        for line in [
+            "seqcast_bridge_up 1",
+            "seqcast_bridge_frames_confirmed_total 200",
+            "seqcast_bridge_frames_skipped_total{cause=\"slow\"} 7",
+        ] {
+            assert!(said.lines().any(|found| found == line), "{line}:\n{said}");
+        }
     }
 
     #[test]
