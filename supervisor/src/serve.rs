@@ -143,8 +143,8 @@ pub fn run(asked: &cli::Serve, passed: Passed) -> Result<i32> {
         began_ns: worker::monotonic_ns(),
     };
     announce::addresses(&http, &raw, is_tls);
-    publishing.iter().for_each(announce::publishing);
     announce::who_may(&http, &raw, users.as_ref(), is_tls);
+    publishing.iter().for_each(announce::publishing);
     announce::how_to_stop();
     sys::reap_by_waiting()?;
     fork::end_workers_with_panics();
