@@ -8,7 +8,7 @@ mod rabbitmq;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{Guard, Instance, SEQCAST, signal, tool, unique, wait_for};
+use common::{Guard, Instance, SEQCAST, command_lines, signal, tool, unique, wait_for};
 use nix::sys::signal::Signal::SIGINT;
 use rabbitmq::{Broker, SMALL, bridge, camera, conditions, nowhere, relay, says, wait_bridge};
 
@@ -57,17 +57,6 @@ fn a_broker_that_says_no_says_what_to_do() {
     relay.wait_live();
     wait_bridge(&camera, "confirms", |row| row["condition"] == "publishing");
     assert_eq!(camera.status()["totals"]["restarts"], 0);
-}
-
-/// What every user of the machine can read of a process and its children.
-fn command_lines(supervisor: u32) -> String {
-    let children = format!("/proc/{supervisor}/task/{supervisor}/children");
-    let children = std::fs::read_to_string(children).unwrap();
-    let pids = children.split_whitespace().map(str::to_owned);
-    pids.chain([supervisor.to_string()])
-        .filter_map(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).ok())
-        .map(|line| String::from_utf8_lossy(&line).into_owned())
-        .collect()
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::http::{Stream, get};
-use common::{Guard, Instance, SEQCAST, Watch, signal, tool, unique, wait_for};
+use common::{Guard, Instance, SEQCAST, Watch, command_lines, signal, tool, unique, wait_for};
 use nix::sys::signal::Signal;
 use picture::TestPicture;
 use serde_json::Value;
@@ -225,17 +225,6 @@ fn a_stop_is_heeded_while_nothing_comes() {
     let begin = Instant::now();
     assert!(instance.stop().0.success());
     assert!(begin.elapsed() < Duration::from_secs(30));
-}
-
-/// What every user of the machine can read of a process and its children.
-fn command_lines(supervisor: u32) -> String {
-    let children = format!("/proc/{supervisor}/task/{supervisor}/children");
-    let children = std::fs::read_to_string(children).unwrap();
-    let pids = children.split_whitespace().map(str::to_owned);
-    pids.chain([supervisor.to_string()])
-        .filter_map(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).ok())
-        .map(|line| String::from_utf8_lossy(&line).into_owned())
-        .collect()
 }
 
 #[test]

@@ -343,6 +343,17 @@ pub fn assert_clean(watch: Watch) -> Value {
     report
 }
 
+/// What every user of the machine can read of a process and its children.
+pub fn command_lines(supervisor: u32) -> String {
+    let children = format!("/proc/{supervisor}/task/{supervisor}/children");
+    let children = std::fs::read_to_string(children).unwrap();
+    let pids = children.split_whitespace().map(str::to_owned);
+    pids.chain([supervisor.to_string()])
+        .filter_map(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).ok())
+        .map(|line| String::from_utf8_lossy(&line).into_owned())
+        .collect()
+}
+
 /// The path of a program that a test needs. Tests that need any are `#[ignore]`d with that
 /// reason, and `tests/run`, which installs them, runs them all.
 pub fn tool(name: &str) -> PathBuf {
