@@ -138,3 +138,46 @@ fn the_publisher_of_2019_comes_in() {
     signal(publisher.pid(), SIGTERM);
     assert!(publisher.wait("fanout.py").success());
 }
+
+/// Publishes one message whose header holds an array in an array in an array …
+const NESTED: &str = r#"
+import struct, sys
+import pika
+
+class Nested(pika.BasicProperties):
+    def encode(self):
+        table = b"\x01xA"
+        inner = b""
+        for _ in range(5000):
+            inner = b"A" + struct.pack(">I", len(inner)) + inner
+        table += struct.pack(">I", len(inner)) + inner
+        # The flag of `headers` alone: AMQP 0-9-1, section 4.2.6.1.
+        return [struct.pack(">H", 1 << 13), struct.pack(">I", len(table)) + table]
+
+connection = pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", int(sys.argv[1])))
+connection.channel().basic_publish(exchange="cam", routing_key="", body=b"no frame", properties=Nested())
+connection.close()
+"#;
+
+#[test]
+#[ignore = "needs RabbitMQ and pika: tests/run"]
+fn headers_within_headers_end_no_relay() {
+    let broker = Broker::start();
+    let relay = Instance::start(&["--source", &broker.url("cam")]);
+    let camera = Instance::start(&[&SMALL[..], &["--publish", &broker.url("cam")]].concat());
+    relay.wait_live();
+    let capture = relay.capture();
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("nested.py");
+    std::fs::write(&script, NESTED).unwrap();
+    let mut publisher = Guard::spawn(pika(&script).arg(broker.port.to_string()));
+    assert!(publisher.wait("the publisher").success());
+    relay.wait_until("a message that is no frame", |s| {
+        s["source"]["dropped"]["corrupt"] == 1
+    });
+    relay.wait_until("frames behind it", |s| {
+        s["source"]["fps_measured"].as_f64() > Some(0.0)
+    });
+    assert_eq!(relay.capture(), capture, "it is still the same");
+    drop(camera);
+}

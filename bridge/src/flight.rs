@@ -112,9 +112,12 @@ impl Flight {
         self.unconfirmed.push((id, now));
     }
 
-    /// The broker has said what became of it.
-    pub fn settled(&mut self, id: u64) {
+    /// The broker has said what became of it, and owes what is left from now on: a slow way is no dead one.
+    pub fn settled(&mut self, id: u64, now: Moment) {
         self.unconfirmed.retain(|&(sent, _)| sent != id);
+        self.unconfirmed
+            .iter_mut()
+            .for_each(|(_, since)| *since = now);
     }
 
     /// There is no connection any more: so many frames may have arrived or not.
@@ -159,7 +162,7 @@ mod tests {
         for id in 1..10 {
             assert_eq!(flight.look(id, true, Link::Up, MS), publish(id));
             flight.sent(id, MS);
-            flight.settled(id);
+            flight.settled(id, MS);
         }
     }
 
@@ -172,9 +175,18 @@ mod tests {
         }
         assert_eq!(flight.look(3, true, Link::Up, MS), Step::default(), "held");
         assert_eq!(flight.look(5, true, Link::Up, MS), skip(SkipCause::Slow, 2));
-        flight.settled(1);
+        flight.settled(1, MS);
         assert_eq!(flight.look(5, true, Link::Up, MS), publish(5));
         assert_eq!(flight.behind(7), 2);
+    }
+
+    #[test]
+    fn a_slow_way_is_no_dead_one() {
+        let mut flight = Flight::new(0);
+        flight.sent(1, MS);
+        flight.sent(2, MS);
+        flight.settled(1, GIVE_UP);
+        assert_eq!(flight.owing(GIVE_UP + MS), MS);
     }
 
     #[test]
@@ -249,7 +261,7 @@ mod tests {
                     flight.sent(id, now);
                 }
                 if settle && let Some(&(id, _)) = flight.unconfirmed.first() {
-                    flight.settled(id);
+                    flight.settled(id, now);
                 }
                 prop_assert_eq!(published.len() as u64 + skipped + flight.behind(head), head - start);
                 prop_assert!(flight.behind(head) <= 1, "at most the newest is held");

@@ -38,7 +38,6 @@ pub fn run(config: &Config, ring: &Reader, cell: Cell<'_>) -> i32 {
     title::set(&format!("seqcast: bridge {}", config.address));
     // A camera that would rest without viewers has one: who looks behind the broker is not known here.
     let _watching = cell.watch();
-    cell.set_state(State::Idle);
     let mut bridge = Bridge::new(config, ring, cell);
     let (changed, over) = (Notify::new(), AtomicBool::new(false));
     thread::scope(|scope| {
@@ -139,6 +138,8 @@ impl<'a> Bridge<'a> {
         let Some(publisher) = self.connect(&name).await? else {
             return Ok(());
         };
+        self.cell.set_state(State::Idle);
+        self.show("connected, no frame is confirmed yet");
         let mut under_way: Vec<Sent> = Vec::new();
         loop {
             let link = match publisher.is_blocked() {
@@ -235,7 +236,7 @@ impl<'a> Bridge<'a> {
     /// Counts what became of a frame.
     fn settle(&mut self, sent: &Sent, fate: Result<bool, Trouble>) -> Result<(), Trouble> {
         let confirmed = fate?; // else it counts with all that is lost with the connection
-        self.flight.settled(sent.id);
+        self.flight.settled(sent.id, self.now());
         if !confirmed {
             self.skip(SkipCause::Unconfirmed, 1);
             return Ok(());
@@ -255,6 +256,7 @@ impl<'a> Bridge<'a> {
     fn check(&mut self, link: Link) -> Result<(), Trouble> {
         let owing = self.flight.owing(self.now());
         if link == Link::Blocked {
+            self.cell.set_state(State::Idle);
             self.fail(
                 "the broker takes no frames: its memory or disk is short (connection.blocked)",
             );
@@ -264,7 +266,7 @@ impl<'a> Bridge<'a> {
             )));
         } else if owing >= LATE {
             self.show("the broker is slow: a confirm is late");
-        } else if self.told.is_none() {
+        } else if self.cell.state() == State::Serving {
             self.show("publishing");
         }
         Ok(())

@@ -116,6 +116,10 @@ impl Address {
             Some((vhost, exchange)) => (decoded(vhost)?, exchange),
             None => (DEFAULT_VHOST.to_owned(), path),
         };
+        if path.contains('@') {
+            // Else what stands before it were taken for the host, and shown.
+            return Err("a / in a user or password is written %2f, an @ in a name %40".into());
+        }
         if exchange.contains('/') || vhost.is_empty() {
             return Err(
                 "it must end with /EXCHANGE or /VHOST/EXCHANGE; a / within a name is %2f".into(),
@@ -364,6 +368,7 @@ mod tests {
             ("amqp://mq/vhost/", "name an exchange"),
             ("amqp://mq//x", "/VHOST/EXCHANGE"),
             ("amqp://mq/a/b/c", "%2f"),
+            ("amqp://ann:12/34@mq/x", "%40"),
             ("amqp://:1/x", "HOST"),
             ("amqp://u:p@/x", "HOST"),
             ("amqp://[::1/x", "]"),

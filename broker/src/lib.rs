@@ -10,6 +10,10 @@
 //!
 //! Not here: which frame is sent (`bridge`) or taken (`capture`), rings, processes, pictures.
 
+/// What a thread's stack must hold, bytes: `lapin` reads a header within a header by a call within a call, and a
+/// frame of 128 KiB has room for 26,000. Only what is used of it is ever there.
+pub const STACK: usize = 256 << 20;
+
 mod address;
 pub mod message;
 mod publisher;

@@ -23,6 +23,10 @@ const OPENING: Duration = Duration::from_secs(3);
 /// Between two signs of life, seconds. A broker that is stopped is noticed sooner, since it owes an answer.
 const HEARTBEAT: u16 = 10;
 
+/// The longest part of a message, bytes; RabbitMQ's own default. `lapin` makes room for 64 of them, and takes the
+/// broker's word for it where it is not told.
+const FRAME_MAX: u32 = 131_072;
+
 /// How long a connection has for its farewell.
 const FAREWELL: Duration = Duration::from_millis(200);
 
@@ -141,6 +145,7 @@ fn uri(address: &Address) -> AMQPUri {
         vhost: address.vhost.clone(),
         query: AMQPQueryString {
             heartbeat: Some(HEARTBEAT),
+            frame_max: Some(FRAME_MAX),
             ..AMQPQueryString::default()
         },
     }

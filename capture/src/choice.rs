@@ -142,6 +142,12 @@ impl Choice {
         }
     }
 
+    /// Whether its frames come from a broker.
+    #[must_use]
+    pub fn is_broker(&self) -> bool {
+        matches!(self, Choice::Amqp(_))
+    }
+
     /// The kind of source, as [`crate::Granted`] names them; `auto` until it has decided.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

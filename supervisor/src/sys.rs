@@ -50,6 +50,13 @@ pub fn forget_variables(names: &[&str]) {
     }
 }
 
+/// How large the stacks of threads are that this process starts from now on, bytes. To be called before the first: `std` asks
+/// once.
+pub fn set_thread_stack(bytes: usize) {
+    // SAFETY: there is one thread, so nobody reads the environment meanwhile.
+    unsafe { std::env::set_var("RUST_MIN_STACK", bytes.to_string()) }
+}
+
 /// A descriptor that this process was given by whoever started it, if it is open. To be called by
 /// `main`, before it opens anything, once for each.
 pub fn passed_descriptor(fd: RawFd) -> Option<OwnedFd> {

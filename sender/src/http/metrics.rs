@@ -252,12 +252,17 @@ fn viewers(page: &mut Page, status: &Status) {
 
 /// What goes to a broker, where frames are published to one. Over its restarts.
 fn bridge(page: &mut Page, status: &Status) {
-    let bridge = status.workers.iter().find(|it| it.role == Role::Bridge);
-    let Some(bridge) = bridge else {
+    if !status.totals.roles.iter().any(|of| of.role == Role::Bridge) {
         return;
-    };
+    }
+    let bridge = status.workers.iter().find(|it| it.role == Role::Bridge);
     page.gauge("bridge_up", "Whether the broker confirms frames.")
-        .value(u8::from(bridge.state == State::Serving));
+        .value(u8::from(
+            bridge.is_some_and(|it| it.state == State::Serving),
+        ));
+    let Some(bridge) = bridge else {
+        return; // between a death and the successor
+    };
     page.counter(
         "bridge_frames_confirmed_total",
         "Frames that the broker has confirmed.",
@@ -371,6 +376,7 @@ mod tests {
         assert!(!said().contains("bridge"));
         let mut status = sample::status();
         status.workers[0].role = Role::Bridge;
+        status.totals.roles[0].role = Role::Bridge;
         let said = text(&status, |_| None);
         for line in [
             "seqcast_bridge_up 1",

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use worker::{Channel, Role, title};
 
 use super::Supervisor;
-use crate::fork;
+use crate::{fork, sys};
 
 impl Supervisor {
     /// Runs in the child: keeps what this worker may have, gives up the rest, works.
@@ -30,6 +30,9 @@ impl Supervisor {
                 let cell = self.board.cell(cell);
                 cell.begin(role);
                 let resting = self.switchboard.resting();
+                if self.capture.choice.is_broker() {
+                    sys::set_thread_stack(broker::STACK);
+                }
                 Ok(capture::run(&self.capture, writer, cell, channel, resting))
             }
             Role::Bridge => {
@@ -38,6 +41,7 @@ impl Supervisor {
                 let bridge = self.bridge.as_ref().context("whose cell this is")?;
                 let reader = self.reader.as_fd().as_raw_fd();
                 fork::settle([reader].into_iter().chain(bell))?;
+                sys::set_thread_stack(broker::STACK);
                 let cell = self.board.cell(cell);
                 cell.begin(role);
                 Ok(bridge::run(bridge, &self.reader, cell))
