@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # A RabbitMQ of its own for fanout.py, with Debian's package rabbitmq-server, beside any other that
 # runs: broker.sh [PORT [CONF]], 35672 without it, with CONF's lines in its configuration. Takes the
-# two ports above, too, all on 127.0.0.1. What it writes is in a temporary folder. Says "ready";
-# Ctrl-C or SIGTERM ends it.
+# three ports above, too, the last for the protocol of streams, all on 127.0.0.1. What it writes is in
+# a temporary folder. Says "ready"; Ctrl-C or SIGTERM ends it.
 set -euo pipefail
 
 port=${1:-35672}
@@ -24,9 +24,15 @@ end() {
 trap end EXIT
 trap 'exit 0' INT TERM
 
-printf 'listeners.tcp.1 = 127.0.0.1:%s\nlog.console = true\n' "$port" >"$dir/rabbitmq.conf"
+cat >"$dir/rabbitmq.conf" <<END
+listeners.tcp.1 = 127.0.0.1:$port
+stream.listeners.tcp.1 = 127.0.0.1:$((port + 3))
+stream.advertised_host = 127.0.0.1
+stream.advertised_port = $((port + 3))
+log.console = true
+END
 [ -z "${2:-}" ] || cat "$2" >>"$dir/rabbitmq.conf"
-echo '[].' >"$dir/plugins"
+echo '[rabbitmq_stream].' >"$dir/plugins"
 # Not the script in /usr/sbin, which changes the user; no daemon of Erlang's but this one's.
 export HOME=$dir RABBITMQ_NODENAME=seqcast-$port@localhost RABBITMQ_DIST_PORT=$((port + 1)) \
     ERL_EPMD_PORT=$((port + 2)) ERL_EPMD_ADDRESS=127.0.0.1 \
@@ -38,7 +44,10 @@ children+=($!)
 "$server" >"$dir/out" 2>&1 &
 children+=($!)
 
-until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+answers() {
+    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+until answers "$port" && answers $((port + 3)); do
     kill -0 "${children[1]}" 2>/dev/null || {
         tail -n 20 "$dir/out" >&2
         exit 1
