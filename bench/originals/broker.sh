@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # A RabbitMQ of its own for fanout.py, with Debian's package rabbitmq-server, beside any other that
-# runs: broker.sh [PORT [CONF]], 35672 without it, with CONF's lines in its configuration. Takes the
-# three ports above, too, the last for the protocol of streams, all on 127.0.0.1. What it writes is in
-# a temporary folder. Says "ready"; Ctrl-C or SIGTERM ends it.
+# runs: broker.sh [PORT [CONF [ADDRESS]]], 35672 on 127.0.0.1 without them, with CONF's lines in its
+# configuration. Takes the three ports above, too: two on 127.0.0.1, and behind them one on ADDRESS, for the
+# protocol of streams. What it writes is in a temporary folder. Says "ready"; Ctrl-C or SIGTERM ends it.
 set -euo pipefail
 
 port=${1:-35672}
+address=${3:-127.0.0.1}
 server=$(compgen -G '/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server' | tail -n 1) || {
     echo "broker.sh: no RabbitMQ: install rabbitmq-server" >&2
     exit 1
@@ -25,9 +26,9 @@ trap end EXIT
 trap 'exit 0' INT TERM
 
 cat >"$dir/rabbitmq.conf" <<END
-listeners.tcp.1 = 127.0.0.1:$port
-stream.listeners.tcp.1 = 127.0.0.1:$((port + 3))
-stream.advertised_host = 127.0.0.1
+listeners.tcp.1 = $address:$port
+stream.listeners.tcp.1 = $address:$((port + 3))
+stream.advertised_host = $address
 stream.advertised_port = $((port + 3))
 log.console = true
 END
@@ -45,7 +46,7 @@ children+=($!)
 children+=($!)
 
 answers() {
-    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+    (exec 3<>"/dev/tcp/$address/$1") 2>/dev/null
 }
 until answers "$port" && answers $((port + 3)); do
     kill -0 "${children[1]}" 2>/dev/null || {
@@ -54,5 +55,5 @@ until answers "$port" && answers $((port + 3)); do
     }
     sleep 0.2
 done
-echo "ready on 127.0.0.1:$port, pid $(cat "$dir/pid")"
+echo "ready on $address:$port, pid $(cat "$dir/pid")"
 wait "${children[1]}"
