@@ -149,7 +149,7 @@ fn over_tls_with_a_certificate_that_is_to_be_trusted() {
     let broker = Broker::start_with(|port| {
         let file = at.join("tls.conf");
         let lines = [
-            format!("listeners.ssl.1 = 127.0.0.1:{}", port + 3),
+            format!("listeners.ssl.1 = 127.0.0.1:{}", port + 4),
             format!("ssl_options.cacertfile = {}", at.join("ca.pem").display()),
             format!("ssl_options.certfile = {}", at.join("cert.pem").display()),
             format!("ssl_options.keyfile = {}\n", at.join("key.pem").display()),
@@ -157,7 +157,7 @@ fn over_tls_with_a_certificate_that_is_to_be_trusted() {
         std::fs::write(&file, lines.join("\n")).unwrap();
         Some(file)
     });
-    let url = format!("amqps://localhost:{}/cam", broker.port + 3);
+    let url = format!("amqps://localhost:{}/cam", broker.port + 4);
     let trusting = format!("{url}?cacertfile={}", at.join("ca.pem").display());
     let (camera, relay) = (camera(&trusting), relay(&trusting));
     relay.wait_live();

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # A RabbitMQ of its own for fanout.py, with Debian's package rabbitmq-server, beside any other that
-# runs: broker.sh [PORT [CONF [ADDRESS]]], 35672 on 127.0.0.1 without them, with CONF's lines in its
+# runs: broker.sh [PORT [CONF [ADDRESS [DATA]]]], 35672 on 127.0.0.1 without them, with CONF's lines in its
 # configuration. Takes the three ports above, too: two on 127.0.0.1, and behind them one on ADDRESS, for the
-# protocol of streams. What it writes is in a temporary folder. Says "ready"; Ctrl-C or SIGTERM ends it.
+# protocol of streams. What it writes is in a temporary folder; what it knows in DATA, which it leaves. Says
+# "ready"; Ctrl-C or SIGTERM ends it.
 set -euo pipefail
 
 port=${1:-35672}
@@ -38,7 +39,7 @@ echo '[rabbitmq_stream].' >"$dir/plugins"
 export HOME=$dir RABBITMQ_NODENAME=seqcast-$port@localhost RABBITMQ_DIST_PORT=$((port + 1)) \
     ERL_EPMD_PORT=$((port + 2)) ERL_EPMD_ADDRESS=127.0.0.1 \
     RABBITMQ_CONFIG_FILE=$dir/rabbitmq.conf RABBITMQ_CONF_ENV_FILE=/dev/null \
-    RABBITMQ_ENABLED_PLUGINS_FILE=$dir/plugins RABBITMQ_MNESIA_BASE=$dir/mnesia \
+    RABBITMQ_ENABLED_PLUGINS_FILE=$dir/plugins RABBITMQ_MNESIA_BASE=${4:-$dir/mnesia} \
     RABBITMQ_LOG_BASE=$dir/log RABBITMQ_PID_FILE=$dir/pid ERL_CRASH_DUMP=$dir/crash
 epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 &
 children+=($!)

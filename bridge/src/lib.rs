@@ -15,7 +15,7 @@ mod body;
 mod flight;
 mod run;
 
-use broker::{Address, Format, Origin};
+use broker::{Address, Format, Origin, Retention};
 
 pub use run::run;
 
@@ -26,6 +26,8 @@ pub struct Config {
     pub instance: String,
     /// Where to publish.
     pub address: Address,
+    /// How much of it the broker is to keep.
+    pub history: Option<Retention>,
     /// Who publishes.
     pub origin: Origin,
     /// Of JPEGs that are encoded here, 1 to 100.

@@ -176,7 +176,11 @@ impl<'a> Bridge<'a> {
 
     /// A connection; none where all is to stop.
     async fn connect(&mut self, name: &str) -> Result<Option<Publisher>, Trouble> {
-        let mut opened = pin!(Publisher::open(&self.config.address, name));
+        let mut opened = pin!(Publisher::open(
+            &self.config.address,
+            name,
+            self.config.history
+        ));
         loop {
             self.look(Link::Away);
             if !self.is_wanted() {

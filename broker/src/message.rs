@@ -210,6 +210,12 @@ fn tags(headers: &FieldTable) -> Result<Option<Tags>, Malformed> {
     }))
 }
 
+/// Where in a stream a message lies, if it came from one.
+pub(crate) fn stream_offset(properties: &BasicProperties) -> Option<u64> {
+    let headers = properties.headers().as_ref()?;
+    headers.inner().get("x-stream-offset").and_then(whole)
+}
+
 /// A number that is not negative, of whatever type a client made of it.
 fn whole(value: &AMQPValue) -> Option<u64> {
     match *value {

@@ -5,8 +5,9 @@
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Confirmation};
 
-use crate::session::Session;
-use crate::{Address, Trouble};
+use crate::history;
+use crate::session::{Session, in_time};
+use crate::{Address, Retention, Trouble};
 
 /// A connection that publishes. To be opened and used in a [`runtime`](crate::runtime).
 pub struct Publisher {
@@ -15,12 +16,20 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Connects; `name` is what the broker's operator sees.
+    /// Connects; `name` is what the broker's operator sees. With a `history` the broker keeps so much of what is
+    /// published.
     ///
     /// # Errors
     /// [`Trouble`], after seconds where nobody answers.
-    pub async fn open(address: &Address, name: &str) -> Result<Publisher, Trouble> {
+    pub async fn open(
+        address: &Address,
+        name: &str,
+        history: Option<Retention>,
+    ) -> Result<Publisher, Trouble> {
         let session = Session::open(address, name).await?;
+        if let Some(retention) = history {
+            in_time(history::keep(&session, address, retention)).await?;
+        }
         let confirming = session
             .channel
             .confirm_select(ConfirmSelectOptions::default());

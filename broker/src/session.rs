@@ -48,13 +48,20 @@ impl Session {
     /// Connects; `name` is what the broker's operator sees. An exchange that is not there is declared as a
     /// fanout that outlives nothing, as in 2019.
     pub async fn open(address: &Address, name: &str) -> Result<Session, Trouble> {
-        match timeout(OPENING, Session::try_open(address, name)).await {
-            Ok(opened) => opened,
-            Err(_) => Err(Trouble::passing(format!("no answer within {OPENING:?}"))),
-        }
+        in_time(async {
+            let mut session = Session::try_connect(address, name).await?;
+            session.find_exchange(address).await?;
+            Ok(session)
+        })
+        .await
     }
 
-    async fn try_open(address: &Address, name: &str) -> Result<Session, Trouble> {
+    /// The same without a look at the exchange: what is kept of it outlives it.
+    pub async fn connect(address: &Address, name: &str) -> Result<Session, Trouble> {
+        in_time(Session::try_connect(address, name)).await
+    }
+
+    async fn try_connect(address: &Address, name: &str) -> Result<Session, Trouble> {
         let connecting = |e| Trouble::of(&e, address, true);
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let certificates = certificates(address)?;
@@ -66,26 +73,40 @@ impl Session {
         );
         let connection = connected.await.map_err(connecting)?;
         let refused = |e| Trouble::of(&e, address, false);
-        let mut channel = connection.create_channel().await.map_err(refused)?;
-        match declare(&channel, address, true).await {
-            Err(e) if is_not_found(&e) => {
-                // That answer closed the channel.
-                channel = connection.create_channel().await.map_err(refused)?;
-                declare(&channel, address, false)
-                    .await
-                    .map_err(|e| missing(&e, address))?;
-            }
-            declared => declared.map_err(refused)?,
-        }
+        let channel = connection.create_channel().await.map_err(refused)?;
         Ok(Session {
             connection,
             channel,
         })
     }
 
+    async fn find_exchange(&mut self, address: &Address) -> Result<(), Trouble> {
+        let refused = |e| Trouble::of(&e, address, false);
+        match declare(&self.channel, address, true).await {
+            Err(e) if is_not_found(&e) => {
+                // That answer closed the channel.
+                self.channel = self.connection.create_channel().await.map_err(refused)?;
+                declare(&self.channel, address, false)
+                    .await
+                    .map_err(|e| missing(&e, address))
+            }
+            declared => declared.map_err(refused),
+        }
+    }
+
     /// Says good-bye, if that can be done quickly.
     pub async fn close(&self) {
         let _ = timeout(FAREWELL, self.connection.close(200, "".into())).await;
+    }
+}
+
+/// What belongs to being ready, in its time.
+pub(crate) async fn in_time<T>(
+    opening: impl Future<Output = Result<T, Trouble>>,
+) -> Result<T, Trouble> {
+    match timeout(OPENING, opening).await {
+        Ok(opened) => opened,
+        Err(_) => Err(Trouble::passing(format!("no answer within {OPENING:?}"))),
     }
 }
 

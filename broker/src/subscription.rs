@@ -1,8 +1,10 @@
-//! Consuming from the exchange, the newest message alone, on a thread of its own: whoever waits for messages
-//! waits as long as it likes, and the connection lives meanwhile.
+//! Consuming, on a thread of its own: whoever waits for messages waits as long as it likes, and the connection
+//! lives meanwhile. The next message is given when the last is done with.
 //!
-//! The queue is the subscription's own and holds one message, the newest; the next one is given when the last
-//! is done with. A broker that is silent is asked, and the binding made again where it went with its exchange.
+//! - [`What::Newest`]: the newest message of the exchange alone, from a queue of the subscription's own that holds
+//!   one. A broker that is silent is asked, and the binding made again where it went with its exchange.
+//! - [`What::History`]: all that is kept of the exchange, in order, and what comes then. A few messages are on their
+//!   way at a time, so that a slow reader costs nobody memory.
 //!
 //! Not here: what to make of a message (`message`, `capture`), when to open again.
 
@@ -10,9 +12,10 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use lapin::Consumer;
@@ -21,26 +24,54 @@ use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, ShortString};
+use shm_ring::Offset;
 use tokio::select;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::message::{self, Malformed, Message};
 use crate::session::{Session, runtime};
-use crate::{Address, Trouble};
+use crate::trouble::is_not_found;
+use crate::{Address, Position, Trouble, history};
 
 /// After so long without a message the broker is asked whether it is there.
 const SILENCE: Duration = Duration::from_secs(2);
 /// How long it has for an answer.
 const ANSWER: Duration = Duration::from_secs(2);
 
+/// Messages of a history on their way at a time: over a fast link enough for 16 times 30 frames a second.
+const PREFETCH: u16 = 8;
+/// How often a position is stored.
+const STORING: Duration = Duration::from_secs(1);
+/// How long the last storing may take.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// How much earlier than asked for a history is read: frames are kept after their capture, by another clock. Seconds.
+const EARLIER: u64 = 2;
+/// No message was shown yet.
+const NONE: u64 = u64::MAX;
+
+/// What to consume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// The newest message, from a queue of this name, which no other may have.
+    Newest(String),
+    /// The history from there on; earlier messages may come before. With a position that is stored, from
+    /// behind that on.
+    History {
+        /// Of a stream: the offset of a message, or a time.
+        from: Offset,
+        /// Where to store how far it came.
+        position: Option<Position>,
+    },
+}
+
 /// What is heard of a broker.
 #[derive(Debug)]
 pub enum Heard {
-    /// The queue is bound: messages come if somebody publishes.
-    Bound,
-    /// A message. The next one comes after [`Subscription::taken`].
-    Message(Result<Message, Malformed>),
+    /// Messages come if somebody publishes. With the offset that was stored as the position, if one was.
+    Bound(Option<u64>),
+    /// A message, and of a history its offset. The next one comes after [`Subscription::taken`].
+    Message(Option<u64>, Result<Message, Malformed>),
     /// It is over.
     Gone(Trouble),
 }
@@ -52,25 +83,29 @@ pub struct Subscription {
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Default)]
 struct Signals {
     taken: Notify,
     stop: Notify,
+    /// The offset of the last message that was shown.
+    shown: AtomicU64,
 }
 
 impl Subscription {
-    /// Begins to connect. `name` is what the broker's operator sees; `queue` names the queue, which no other
-    /// may have.
+    /// Begins to connect. `name` is what the broker's operator sees.
     ///
     /// # Errors
     /// No thread or descriptor to be had.
-    pub fn open(address: &Address, name: String, queue: String) -> io::Result<Subscription> {
+    pub fn open(address: &Address, name: String, what: What) -> io::Result<Subscription> {
         let (speaker, heard) = channel();
-        let signals = Arc::new(Signals::default());
+        let signals = Arc::new(Signals {
+            taken: Notify::new(),
+            stop: Notify::new(),
+            shown: AtomicU64::new(NONE),
+        });
         let consuming = Consuming {
             address: address.clone(),
             name,
-            queue: queue.into(),
+            what,
             speaker,
             signals: signals.clone(),
         };
@@ -98,6 +133,11 @@ impl Subscription {
         }
     }
 
+    /// The message of this offset was shown: so far a position has come.
+    pub fn shown(&self, offset: u64) {
+        self.signals.shown.store(offset, Relaxed);
+    }
+
     /// The last message is done with.
     pub fn taken(&self) {
         self.signals.taken.notify_one();
@@ -117,7 +157,7 @@ impl Drop for Subscription {
 struct Consuming {
     address: Address,
     name: String,
-    queue: ShortString,
+    what: What,
     speaker: Sender<Heard>,
     signals: Arc<Signals>,
 }
@@ -129,12 +169,17 @@ impl Consuming {
             () = self.signals.stop.notified() => return,
         };
         let gone = match opened {
-            Ok((session, consumer)) => {
-                self.say(Heard::Bound);
+            Ok((session, consumer, position)) => {
+                self.say(Heard::Bound(position));
+                let mut stored = Stored::new(position);
                 let gone = select! {
-                    gone = self.consume(&session, consumer) => Some(gone),
+                    gone = self.consume(&session, consumer, &mut stored) => Some(gone),
                     () = self.signals.stop.notified() => None,
                 };
+                if gone.is_none() {
+                    stored.at = None;
+                    let _ = timeout(FAREWELL, self.store(&session, &mut stored)).await;
+                }
                 session.close().await;
                 gone
             }
@@ -150,17 +195,27 @@ impl Consuming {
         let _ = self.speaker.send(heard);
     }
 
-    async fn open(&self) -> Result<(Session, Consumer), Trouble> {
-        let session = Session::open(&self.address, &self.name).await?;
-        let consumer = self.subscribe(&session);
-        match timeout(ANSWER, consumer).await {
-            Ok(Ok(consumer)) => Ok((session, consumer)),
+    async fn open(&self) -> Result<(Session, Consumer, Option<u64>), Trouble> {
+        let session = match &self.what {
+            What::Newest(_) => Session::open(&self.address, &self.name).await?,
+            What::History { .. } => Session::connect(&self.address, &self.name).await?,
+        };
+        let subscribed = async {
+            match &self.what {
+                What::Newest(queue) => self.newest(&session, queue).await.map(|c| (c, None)),
+                What::History { from, position } => {
+                    self.history(&session, *from, position.as_ref()).await
+                }
+            }
+        };
+        match timeout(ANSWER, subscribed).await {
+            Ok(Ok((consumer, position))) => Ok((session, consumer, position)),
             Ok(Err(e)) => Err(self.trouble(&e)),
             Err(_) => Err(Trouble::passing("the broker does not answer")),
         }
     }
 
-    async fn subscribe(&self, session: &Session) -> lapin::Result<Consumer> {
+    async fn newest(&self, session: &Session, queue: &str) -> lapin::Result<Consumer> {
         let channel = &session.channel;
         let mut arguments = FieldTable::default();
         arguments.insert("x-max-length".into(), AMQPValue::LongInt(1));
@@ -173,27 +228,39 @@ impl Consuming {
             auto_delete: true,
             ..QueueDeclareOptions::default()
         };
-        channel
-            .queue_declare(self.queue.clone(), own, arguments)
-            .await?;
+        channel.queue_declare(queue.into(), own, arguments).await?;
         channel.basic_qos(1, BasicQosOptions::default()).await?;
-        self.bind(session).await?;
-        let options = BasicConsumeOptions::default();
-        channel
-            .basic_consume(
-                self.queue.clone(),
-                "".into(),
-                options,
-                FieldTable::default(),
-            )
-            .await
+        self.bind(session, queue).await?;
+        start(session, queue, FieldTable::default()).await
     }
 
-    async fn bind(&self, session: &Session) -> lapin::Result<()> {
+    async fn history(
+        &self,
+        session: &Session,
+        from: Offset,
+        position: Option<&Position>,
+    ) -> lapin::Result<(Consumer, Option<u64>)> {
+        let stored = match position {
+            Some(position) => position.load(session, &self.address).await?,
+            None => None,
+        };
+        let from = stored.map_or(from, |last| Offset::Id(last.saturating_add(1)));
+        // A stream has no consumer without a limit.
+        let limit = session
+            .channel
+            .basic_qos(PREFETCH, BasicQosOptions::default());
+        limit.await?;
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-stream-offset".into(), stream_offset(from));
+        let queue = history::queue(&self.address);
+        Ok((start(session, &queue, arguments).await?, stored))
+    }
+
+    async fn bind(&self, session: &Session, queue: &str) -> lapin::Result<()> {
         let exchange = self.address.exchange.as_str().into();
         let options = QueueBindOptions::default();
         let bound = session.channel.queue_bind(
-            self.queue.clone(),
+            queue.into(),
             exchange,
             "".into(),
             options,
@@ -203,23 +270,70 @@ impl Consuming {
     }
 
     /// Gives messages until it is over.
-    async fn consume(&self, session: &Session, mut consumer: Consumer) -> Trouble {
+    async fn consume(
+        &self,
+        session: &Session,
+        mut consumer: Consumer,
+        stored: &mut Stored,
+    ) -> Trouble {
         loop {
-            match timeout(SILENCE, delivery(&mut consumer)).await {
-                Ok(Some(Ok(delivery))) => {
-                    if let Err(e) = self.give(delivery).await {
-                        return self.trouble(&e);
-                    }
-                }
-                Ok(Some(Err(e))) => return self.trouble(&e),
+            let over = match timeout(SILENCE, delivery(&mut consumer)).await {
+                Ok(Some(Ok(delivery))) => self.give(delivery).await,
+                Ok(Some(Err(e))) => Err(e),
                 Ok(None) => return Trouble::passing("the broker took the queue away"),
-                Err(_) => match timeout(ANSWER, self.bind(session)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(e)) => return self.trouble(&e),
+                Err(_) => match timeout(ANSWER, self.ask(session)).await {
+                    Ok(answer) => answer,
                     Err(_) => return Trouble::passing("the broker does not answer"),
                 },
+            };
+            let over = match over {
+                Ok(()) => self.store(session, stored).await,
+                over => over,
+            };
+            if let Err(e) = over {
+                return self.trouble(&e);
             }
         }
+    }
+
+    /// Asks the broker something that does no harm.
+    async fn ask(&self, session: &Session) -> lapin::Result<()> {
+        match &self.what {
+            What::Newest(queue) => self.bind(session, queue).await,
+            What::History { .. } => {
+                let passive = QueueDeclareOptions {
+                    passive: true,
+                    ..QueueDeclareOptions::default()
+                };
+                let queue = history::queue(&self.address).as_str().into();
+                let asked = session
+                    .channel
+                    .queue_declare(queue, passive, FieldTable::default());
+                asked.await.map(drop)
+            }
+        }
+    }
+
+    /// Stores how far it came, where that is wanted, news, and not done just now.
+    async fn store(&self, session: &Session, stored: &mut Stored) -> lapin::Result<()> {
+        let What::History {
+            position: Some(position),
+            ..
+        } = &self.what
+        else {
+            return Ok(());
+        };
+        let shown = self.signals.shown.load(Relaxed);
+        let is_due = stored.at.is_none_or(|at| at.elapsed() >= STORING);
+        if shown == NONE || stored.offset == Some(shown) || !is_due {
+            return Ok(());
+        }
+        position.store(session, &self.address, shown).await?;
+        *stored = Stored {
+            offset: Some(shown),
+            at: Some(Instant::now()),
+        };
+        Ok(())
     }
 
     /// Gives one, and has it acknowledged when it was taken.
@@ -230,14 +344,53 @@ impl Consuming {
             acker,
             ..
         } = delivery;
-        self.say(Heard::Message(message::read(&properties, data)));
+        let offset = message::stream_offset(&properties);
+        self.say(Heard::Message(offset, message::read(&properties, data)));
         self.signals.taken.notified().await;
         acker.ack(BasicAckOptions::default()).await.map(drop)
     }
 
     fn trouble(&self, error: &lapin::Error) -> Trouble {
+        if matches!(self.what, What::History { .. }) && is_not_found(error) {
+            return Trouble::refusal(format!(
+                "{} is not there: publish with --publish-history AGE,BYTES first",
+                history::queue(&self.address)
+            ));
+        }
         Trouble::of(error, &self.address, false)
     }
+}
+
+/// What was stored as the position, and when.
+struct Stored {
+    offset: Option<u64>,
+    at: Option<Instant>,
+}
+
+impl Stored {
+    fn new(offset: Option<u64>) -> Stored {
+        Stored { offset, at: None }
+    }
+}
+
+/// As a stream is told (rabbitmq.com/docs/streams#consuming).
+fn stream_offset(from: Offset) -> AMQPValue {
+    let word = |word: &str| AMQPValue::LongString(word.into());
+    match from {
+        Offset::First => word("first"),
+        Offset::Last => word("last"),
+        Offset::Next => word("next"),
+        Offset::Id(id) => AMQPValue::LongLongInt(i64::try_from(id).unwrap_or(i64::MAX)),
+        Offset::Time(ns) => AMQPValue::Timestamp((ns / 1_000_000_000).saturating_sub(EARLIER)),
+    }
+}
+
+async fn start(session: &Session, queue: &str, arguments: FieldTable) -> lapin::Result<Consumer> {
+    let options = BasicConsumeOptions::default();
+    let channel = &session.channel;
+    channel
+        .basic_consume(queue.into(), ShortString::default(), options, arguments)
+        .await
 }
 
 async fn delivery(consumer: &mut Consumer) -> Option<lapin::Result<Delivery>> {

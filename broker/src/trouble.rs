@@ -23,6 +23,7 @@ pub struct Trouble {
 // Reply codes: AMQP 0-9-1, section 1.2.
 const ACCESS_REFUSED: u16 = 403;
 const NOT_FOUND: u16 = 404;
+const PRECONDITION_FAILED: u16 = 406;
 const NOT_ALLOWED: u16 = 530;
 const CONNECTION_FORCED: u16 = 320;
 
@@ -93,9 +94,14 @@ fn refusal(error: &AMQPError, address: &Address, connecting: bool) -> Trouble {
     Trouble { what, refused }
 }
 
-/// Whether it is what a broker answers where an exchange is not there.
+/// Whether it is what a broker answers where an exchange or a queue is not there.
 pub(crate) fn is_not_found(error: &lapin::Error) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(e) if e.get_id() == NOT_FOUND)
+}
+
+/// Whether it is what a broker answers where a queue is there, but another one.
+pub(crate) fn is_precondition_failed(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(e) if e.get_id() == PRECONDITION_FAILED)
 }
 
 /// An error without its number.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use broker::Address;
 
+use crate::amqp::Past;
 use crate::error::Error;
 use crate::formats::Served;
 use crate::http::Url;
@@ -20,7 +21,7 @@ use crate::{mjpeg, stills};
 const LOGIN: &str = "SEQCAST_SOURCE_AUTH";
 
 /// Which source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Choice {
     /// The first camera found, or else the test picture.
     Auto,
@@ -40,6 +41,8 @@ pub enum Choice {
     Http(Url),
     /// An exchange of a broker, there or not.
     Amqp(Address),
+    /// The history of an exchange, there or not.
+    Replay(Past),
 }
 
 impl Choice {
@@ -113,9 +116,12 @@ impl Choice {
     /// Looks into the file or directory for a first whole JPEG.
     fn check(&self) -> Result<(), Error> {
         match self {
-            Choice::Auto | Choice::Test | Choice::Camera(_) | Choice::Http(_) | Choice::Amqp(_) => {
-                Ok(())
-            }
+            Choice::Auto
+            | Choice::Test
+            | Choice::Camera(_)
+            | Choice::Http(_)
+            | Choice::Amqp(_)
+            | Choice::Replay(_) => Ok(()),
             Choice::Stdin if io::stdin().is_terminal() => Err(Error::Terminal),
             Choice::Stdin => Ok(()),
             Choice::Mjpeg(path) => mjpeg::probe(path),
@@ -145,7 +151,7 @@ impl Choice {
     /// Whether its frames come from a broker.
     #[must_use]
     pub fn is_broker(&self) -> bool {
-        matches!(self, Choice::Amqp(_))
+        matches!(self, Choice::Amqp(_) | Choice::Replay(_))
     }
 
     /// The kind of source, as [`crate::Granted`] names them; `auto` until it has decided.
@@ -159,6 +165,7 @@ impl Choice {
             Choice::Stdin => "stdin",
             Choice::Http(_) => "http",
             Choice::Amqp(_) => "amqp",
+            Choice::Replay(_) => "replay",
         }
     }
 }
@@ -172,6 +179,7 @@ impl fmt::Display for Choice {
             Choice::Stdin => f.write_str("standard input"),
             Choice::Http(url) => url.fmt(f),
             Choice::Amqp(address) => address.fmt(f),
+            Choice::Replay(past) => past.address.fmt(f),
             Choice::Camera(path)
             | Choice::Mjpeg(path)
             | Choice::Still(path)
@@ -182,6 +190,11 @@ impl fmt::Display for Choice {
 
 /// Reads the address of an exchange.
 fn amqp(source: &str) -> Result<Choice, Error> {
+    exchange(source).map(Choice::Amqp)
+}
+
+/// The same, of one that frames come from.
+pub(crate) fn exchange(source: &str) -> Result<Address, Error> {
     let wrong = |reason| Error::Address {
         address: broker::redacted(source),
         reason,
@@ -190,7 +203,7 @@ fn amqp(source: &str) -> Result<Choice, Error> {
         address if address.format().is_some() => Err(wrong(
             "format= goes with --publish: here frames are taken as they come".into(),
         )),
-        address => Ok(Choice::Amqp(address)),
+        address => Ok(address),
     }
 }
 

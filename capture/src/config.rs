@@ -6,10 +6,12 @@
 
 use std::ops::RangeInclusive;
 
-use broker::Origin;
+use broker::{Origin, Position};
+use shm_ring::Offset;
 use worker::control::{self, Setting};
 
-use crate::choice::Choice;
+use crate::amqp::Past;
+use crate::choice::{self, Choice};
 use crate::error::Error;
 use crate::formats::Served;
 
@@ -65,7 +67,7 @@ impl Asked {
 }
 
 /// A checked request for pictures.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Which source.
     pub choice: Choice,
@@ -85,6 +87,31 @@ impl Config {
     /// # Errors
     /// [`Error`], one line that says what to do.
     pub fn new(source: &str, asked: Asked) -> Result<Config, Error> {
+        Config::of(asked, || Choice::new(source))
+    }
+
+    /// The same for the history of an exchange. `speed`: captured seconds for each second, 0.1 to 16.
+    ///
+    /// # Errors
+    /// [`Error`], one line that says what to do.
+    pub fn replay(
+        exchange: &str,
+        from: Offset,
+        speed: f64,
+        position: Option<Position>,
+        asked: Asked,
+    ) -> Result<Config, Error> {
+        Config::of(asked, || {
+            Ok(Choice::Replay(Past {
+                address: choice::exchange(exchange)?,
+                from,
+                speed,
+                position,
+            }))
+        })
+    }
+
+    fn of(asked: Asked, choose: impl FnOnce() -> Result<Choice, Error>) -> Result<Config, Error> {
         let Asked {
             width,
             height,
@@ -105,7 +132,7 @@ impl Config {
         if !QUALITY.contains(&quality) {
             return Err(Error::Quality(quality));
         }
-        let choice = Choice::new(source)?;
+        let choice = choose()?;
         if let Some(format) = format
             && !choice.may_give(format)
         {
@@ -140,6 +167,7 @@ impl Config {
         match &self.choice {
             Choice::Http(url) => url.is_secret(),
             Choice::Amqp(address) => address.is_secret(),
+            Choice::Replay(past) => past.address.is_secret(),
             _ => false,
         }
     }

@@ -32,6 +32,7 @@ mod stdin;
 mod stills;
 mod test_source;
 
+pub use amqp::Past;
 pub use choice::Choice;
 pub use config::{Asked, Config, Form};
 pub use error::Error;

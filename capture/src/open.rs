@@ -2,12 +2,14 @@
 //!
 //! Not here: the sources themselves, and when to try again ([`crate::run`]).
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use broker::Origin;
 use worker::Fault;
 
-use crate::amqp::Relay;
+use crate::amqp::{Relay, Replay, Track};
 use crate::auto::Auto;
 use crate::camera::{self, Camera, Identity};
 use crate::choice::Choice;
@@ -29,6 +31,8 @@ pub(crate) struct Opener {
     camera: Option<Identity>,
     connector: Connector,
     origin: Origin,
+    /// How far a replay has come.
+    track: Option<Rc<RefCell<Track>>>,
 }
 
 impl Opener {
@@ -41,6 +45,7 @@ impl Opener {
             camera: None,
             connector: Connector::default(),
             origin: cfg.origin,
+            track: None,
         }
     }
 
@@ -56,6 +61,7 @@ impl Opener {
             camera,
             connector,
             origin,
+            track,
         } = self;
         let choice = &*choice;
         let fps = asked.fps;
@@ -92,6 +98,11 @@ impl Opener {
             )),
             Choice::Http(url) => Box::new(HttpSource::new(url, fps, connector.clone())),
             Choice::Amqp(address) => Box::new(Relay::open(address, asked, *origin)?),
+            Choice::Replay(past) => {
+                let begin = || Rc::new(RefCell::new(Track::new(past.from)));
+                let track = track.get_or_insert_with(begin).clone();
+                Box::new(Replay::open(past, asked, *origin, track)?)
+            }
             Choice::Stdin => Box::new(Pipe::new(std::io::stdin(), fps)),
         })
     }

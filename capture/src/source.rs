@@ -12,7 +12,7 @@ use worker::{DropCause, Fault};
 /// What a source was granted by its device or file, which may differ from what was asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Granted {
-    /// `test`, `file`, `directory`, `stdin`, `http`, `amqp` or `camera`.
+    /// `test`, `file`, `directory`, `stdin`, `http`, `amqp`, `replay` or `camera`.
     pub kind: &'static str,
     /// A path, a card's name and bus: whatever tells this source from another.
     pub detail: String,

@@ -12,9 +12,9 @@ use crate::course::Course;
 use crate::feed::{self, Feed};
 use crate::http::ask::StreamAsk;
 use crate::http::reply;
-use crate::http::when::When;
 use crate::placeholder::Placeholder;
-use crate::timeshift::Timeshift;
+use worker::timeshift::Timeshift;
+use worker::when::When;
 
 /// All that a stream needs for its first step.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use shm_ring::Bounds;
 
 use crate::decimation::Decimation;
-use crate::timeshift::Timeshift;
+use worker::timeshift::Timeshift;
 
 /// Who is overtaken in the past goes on by so large a part of the ring above its end, or it would
 /// be overtaken again at once.

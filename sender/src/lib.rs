@@ -41,7 +41,6 @@ mod spill;
 mod stream;
 mod sys;
 mod threads;
-mod timeshift;
 pub mod tls;
 mod transport;
 

@@ -147,7 +147,7 @@ pub fn describe(source: &SourceInfo) -> String {
     };
     let what = match source.kind.as_str() {
         // Their details say the kind.
-        "test" | "stdin" | "http" | "amqp" => source.detail.clone(),
+        "test" | "stdin" | "http" | "amqp" | "replay" => source.detail.clone(),
         kind => format!("{kind} {}", source.detail),
     };
     format!(

@@ -5,9 +5,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use broker::{Position, Retention};
 use clap::{Args, Parser, Subcommand};
 use sender::http::cors::AllowOrigin;
 use worker::control::Setting;
+use worker::when::When;
 
 use crate::address::Address;
 use crate::model::Model;
@@ -40,6 +42,7 @@ impl Cli {
         match &self.command {
             None => self.serve.log_json,
             Some(Command::Serve(serve)) => serve.log_json,
+            Some(Command::Replay(replay)) => replay.serve.log_json,
             Some(_) => false,
         }
     }
@@ -50,6 +53,8 @@ impl Cli {
 pub enum Command {
     /// Show a source to viewers (what runs without a subcommand)
     Serve(Box<Serve>),
+    /// Show what a broker has kept of an exchange, as a source: options as of serve
+    Replay(Box<Replay>),
     /// Say how an instance does, from shared memory, even if its supervisor is stuck or gone
     Status(Status),
     /// Show an instance's ring: its header, frames and rates; or record from it
@@ -133,6 +138,10 @@ pub struct Serve {
     /// (better: USER:PASSWORD in SEQCAST_AMQP_AUTH, or in the file that SEQCAST_AMQP_AUTH_FILE names); raw: as in 2019 [default: nowhere]
     #[arg(long, value_name = "URL")]
     pub publish: Option<String>,
+    /// Have the broker keep what is published, so long and so much of it, as 1h,12G, for seqcast replay (age with s, m, h
+    /// or d, bytes with k, M or G) [default: nothing]
+    #[arg(long, value_name = "AGE,BYTES", value_parser = units::retention, requires = "publish")]
+    pub publish_history: Option<Retention>,
     /// What to ask a camera for: auto, mjpeg, jpeg, yuyv, yvyu, uyvy, nv12, yu12, rgb24, grey or bgr24; with bgr24
     /// frames also lie raw in the ring, whatever the source
     #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = units::format)]
@@ -161,6 +170,33 @@ pub struct Serve {
     /// Log lines as JSON: one object a line, with timestamp, level and message
     #[arg(long)]
     pub log_json: bool,
+}
+
+/// `seqcast replay`.
+#[derive(Debug, Clone, Args)]
+#[command(mut_arg("source", |source| source.hide(true)))]
+pub struct Replay {
+    /// The exchange that was published to with --publish-history, an address as of --publish
+    #[arg(value_name = "URL")]
+    pub url: String,
+    /// Where to begin: first, last (of what the broker wrote at once, the first frame), next, an offset in the stream, -10m
+    /// (with ms, s, m or h), @ and Unix seconds, or 2026-11-23T01:02:03Z
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "first",
+        allow_hyphen_values = true
+    )]
+    pub from: When,
+    /// Captured seconds for each second, 0.1 to 16; over 1 it catches up, and is live then
+    #[arg(long, value_name = "X", default_value = "1", value_parser = units::speed)]
+    pub speed: f64,
+    /// Store with the broker, under this name, how far it came, and go on from there the next time, whatever --from says
+    #[arg(long, value_name = "NAME")]
+    pub position: Option<Position>,
+    /// How to serve it.
+    #[command(flatten)]
+    pub serve: Serve,
 }
 
 /// `--format`; nothing for `auto`.

@@ -22,6 +22,7 @@ mod output;
 mod password;
 mod policy;
 mod publish;
+mod replay;
 mod ring;
 mod ring_dump;
 mod ring_group;
@@ -69,8 +70,9 @@ fn run(cli: &cli::Cli, passed: activation::Passed) -> anyhow::Result<i32> {
     // Before anything is mapped, and before workers are forked, which inherit it.
     shm_ring::survive_truncation()?;
     match &cli.command {
-        None => serve::run(&cli.serve, passed),
-        Some(cli::Command::Serve(asked)) => serve::run(asked, passed),
+        None => serve::run(&cli.serve, None, passed),
+        Some(cli::Command::Serve(asked)) => serve::run(asked, None, passed),
+        Some(cli::Command::Replay(asked)) => serve::run(&asked.serve, Some(asked), passed),
         Some(cli::Command::Status(asked)) => status::run(asked),
         Some(cli::Command::Ring(asked)) => ring::run(asked),
         Some(cli::Command::Watch(asked)) => watching::run(asked),

@@ -30,7 +30,12 @@ pub fn bridge(
     };
     let wrong = |why: String| Usage(format!("--publish {}: {why}", redacted(publish)));
     let address = Address::new(publish).map_err(wrong)?;
-    if let Choice::Amqp(source) = &capture.choice
+    let source = match &capture.choice {
+        Choice::Amqp(source) => Some(source),
+        Choice::Replay(past) => Some(&past.address),
+        _ => None,
+    };
+    if let Some(source) = source
         && source.is_same_exchange(&address)
     {
         return Err(wrong(
@@ -40,16 +45,23 @@ pub fn bridge(
     Ok(Some(bridge::Config {
         instance: asked.name.clone(),
         address,
+        history: asked.publish_history,
         origin: capture.origin,
         quality: asked.quality,
     }))
 }
 
 /// Shows the command line without logins, or every user of this machine could read them in the list of processes.
-pub fn hide_logins(asked: &cli::Serve, capture: &capture::Config, bridge: Option<&bridge::Config>) {
+/// `source` is the address as it was given.
+pub fn hide_logins(
+    source: &String,
+    asked: &cli::Serve,
+    capture: &capture::Config,
+    bridge: Option<&bridge::Config>,
+) {
     let mut secrets = Vec::new();
     if capture.is_secret() {
-        secrets.push((&asked.source, capture.choice.to_string()));
+        secrets.push((source, capture.choice.to_string()));
     }
     if let (Some(publish), Some(bridge)) = (&asked.publish, bridge)
         && bridge.address.is_secret()

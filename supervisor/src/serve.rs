@@ -30,15 +30,15 @@ use crate::fork::{self, Child};
 use crate::notify::{Manager, Phase};
 use crate::policy::{self, Action, Moment, Policy, Sign};
 use crate::switchboard::{News, Switchboard};
-use crate::{address, limits, publish, ring_group, sys};
+use crate::{address, limits, publish, replay, ring_group, sys};
 
 mod forked;
 
-/// Serves until asked to stop, or until the input ended; returns the exit code.
+/// Serves, a replay where that is what was asked for, until asked to stop, or until the input ended; returns the exit code.
 ///
 /// # Errors
 /// All that keeps an instance from starting; nothing is left behind then.
-pub fn run(asked: &cli::Serve, passed: Passed) -> Result<i32> {
+pub fn run(asked: &cli::Serve, past: Option<&cli::Replay>, passed: Passed) -> Result<i32> {
     worker::log::init(&asked.log, asked.log_json).map_err(crate::Usage)?;
     let (width, height) = asked.size;
     let of_source = capture::Asked {
@@ -49,13 +49,17 @@ pub fn run(asked: &cli::Serve, passed: Passed) -> Result<i32> {
         format: asked.format,
         allow_truncated: asked.allow_truncated,
     };
-    let mut capture = capture::Config::new(&asked.source, of_source)?;
+    let mut capture = match past {
+        Some(past) => replay::source(past, of_source)?,
+        None => capture::Config::new(&asked.source, of_source)?,
+    };
     capture.drop_same = asked.drop_same;
     capture.remember(&asked.control);
     let source = capture.choice.to_string();
     capture.origin = publish::origin();
     let bridge = publish::bridge(asked, &capture)?;
-    publish::hide_logins(asked, &capture, bridge.as_ref());
+    let source_as_given = past.map_or(&asked.source, |past| &past.url);
+    publish::hide_logins(source_as_given, asked, &capture, bridge.as_ref());
     if asked.on_demand.is_some() && capture.reads_stdin() {
         let why = "--on-demand closes the source and opens it again, and standard input cannot be opened again";
         return Err(crate::Usage(why.into()).into());

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use broker::Retention;
+use worker::timeshift::SPEEDS;
+
 /// `WxH`, pixels.
 ///
 /// # Errors
@@ -29,6 +32,39 @@ pub fn bytes(text: &str) -> Result<u64, String> {
         .ok()
         .and_then(|n| n.checked_mul(1 << shift))
         .ok_or_else(|| format!("{text:?} is no number of bytes: write it as 16M"))
+}
+
+/// `--publish-history`: how long, with s, m, h or d, and how many bytes, as `1h,12G`.
+///
+/// # Errors
+/// A sentence.
+pub fn retention(text: &str) -> Result<Retention, String> {
+    let (age, size) = text.split_once(',').unwrap_or((text, ""));
+    let number = age.get(..age.len().saturating_sub(1)).unwrap_or_default();
+    let unit = match age.as_bytes().last() {
+        Some(b's') => 1,
+        Some(b'm') => 60,
+        Some(b'h') => 3600,
+        Some(b'd') => 86_400,
+        _ => 0,
+    };
+    let seconds = number.parse().ok().and_then(|n: u64| n.checked_mul(unit));
+    match (seconds, bytes(size)) {
+        (Some(seconds), Ok(bytes)) if unit > 0 => {
+            Retention::new(Duration::from_secs(seconds), bytes)
+        }
+        _ => Err(format!("{text:?} is no age and size: write them as 1h,12G")),
+    }
+}
+
+/// `--speed` of a replay: captured seconds for each second.
+///
+/// # Errors
+/// A sentence.
+pub fn speed(text: &str) -> Result<f64, String> {
+    let speed = text.parse().ok().filter(|speed| SPEEDS.contains(speed));
+    let (least, most) = (SPEEDS.start(), SPEEDS.end());
+    speed.ok_or_else(|| format!("{text:?} is no speed: give a number from {least} to {most}"))
 }
 
 /// Seconds, more than 0 and at most a day, with decimals.
@@ -130,6 +166,20 @@ mod tests {
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
         assert_eq!(stall("1"), Ok(Duration::from_secs(1)));
         assert!(stall("0.9").is_err());
+        let hour = Retention::new(Duration::from_secs(3600), 12 << 30);
+        for same in ["1h,12G", "60m,12G", "3600s,12288M"] {
+            assert_eq!(retention(same), hour, "{same}");
+        }
+        for bad in [
+            "", ",", "1h", "12G", "1h,", ",12G", "1,12G", "h,12G", "1w,12G", "-1h,12G", "é,1G",
+            "1h,1k", "0s,12G",
+        ] {
+            assert!(retention(bad).is_err(), "{bad}");
+        }
+        assert_eq!((speed("0.1"), speed("16")), (Ok(0.1), Ok(16.0)));
+        for bad in ["", "0", "17", "nan", "x2"] {
+            assert!(speed(bad).is_err(), "{bad}");
+        }
         for bad in ["", "x", "1280", "1x", "-1x2", "1x2x3"] {
             assert!(size(bad).is_err(), "{bad}");
         }

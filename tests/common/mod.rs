@@ -142,10 +142,14 @@ impl Instance {
             true => &[],
             false => &["--http", "127.0.0.1:0"],
         };
+        // A subcommand comes before its options.
+        let named = args.first().is_some_and(|first| *first == "replay");
+        let (subcommand, args) = args.split_at(usize::from(named));
         let mut instance = Instance {
             name: name.into(),
             guard: Guard::spawn(
                 Command::new(SEQCAST)
+                    .args(subcommand)
                     .args(http)
                     .args(["--name", name])
                     .args(args)

@@ -52,6 +52,8 @@ pub fn original(name: &str) -> PathBuf {
 pub struct Broker {
     pub port: u16,
     conf: Option<PathBuf>,
+    /// What it knows survives it there.
+    data: Option<tempfile::TempDir>,
     node: u32,
     script: Option<Guard>,
 }
@@ -61,12 +63,22 @@ impl Broker {
         Broker::start_with(|_| None)
     }
 
+    /// One that remembers, over a restart, what is durable.
+    pub fn start_durable() -> Broker {
+        Broker::begin(|_| None, Some(tempfile::tempdir().unwrap()))
+    }
+
     /// With more configuration, in the file that is named for its port.
     pub fn start_with(conf: impl FnOnce(u16) -> Option<PathBuf>) -> Broker {
+        Broker::begin(conf, None)
+    }
+
+    fn begin(conf: impl FnOnce(u16) -> Option<PathBuf>, data: Option<tempfile::TempDir>) -> Broker {
         let port = free_ports();
         let mut broker = Broker {
             port,
             conf: conf(port),
+            data,
             node: 0,
             script: None,
         };
@@ -74,12 +86,16 @@ impl Broker {
         broker
     }
 
-    /// Starts it again where it was, without what it knew.
+    /// Starts it again where it was, unless it is durable without what it knew.
     pub fn restart(&mut self) {
+        let conf = self.conf.as_deref().unwrap_or(Path::new(""));
+        let data = self.data.as_ref().map(tempfile::TempDir::path);
         let mut script = Guard::spawn(
             Command::new(original("broker.sh"))
                 .arg(self.port.to_string())
-                .args(&self.conf)
+                .arg(conf)
+                .arg("127.0.0.1")
+                .args(data)
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped()),
         );
@@ -161,15 +177,15 @@ impl Drop for Broker {
     }
 }
 
-/// The first of four ports that nobody has.
+/// The first of five ports that nobody has.
 fn free_ports() -> u16 {
     static COUNT: AtomicU16 = AtomicU16::new(0);
-    let begin = (std::process::id() % 2000) as u16 * 8;
-    let candidates = (0..2000).map(|_| 20_000 + (begin + COUNT.fetch_add(1, Relaxed) * 4) % 12_000);
+    let begin = (std::process::id() % 2000) as u16 * 10;
+    let candidates = (0..2000).map(|_| 20_000 + (begin + COUNT.fetch_add(1, Relaxed) * 5) % 12_000);
     let mut free = candidates.filter(|&port| {
-        (port..port + 4).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())
+        (port..port + 5).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())
     });
-    free.next().expect("four free ports in a row")
+    free.next().expect("five free ports in a row")
 }
 
 /// The bridge's row of a status.

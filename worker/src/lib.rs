@@ -6,6 +6,7 @@
 //! - [`history`]: the last minutes, second by second
 //! - [`status`]: the board and the ring read together, as `seqcast status` and the page show them
 //! - [`channel`], [`message`], [`control`]: what workers and the supervisor say to each other
+//! - [`when`], [`timeshift`]: a moment of the past as people name it, and the pace at which the past is shown
 //! - [`signals`], [`title`], [`log`], [`exit`]: the habits of a well-behaved worker
 //!
 //! What does not belong here: frames (`shm-ring`), sources (`capture`), protocols (`sender`), and
@@ -28,7 +29,9 @@ pub mod signals;
 mod slot;
 pub mod status;
 mod sys;
+pub mod timeshift;
 pub mod title;
+pub mod when;
 
 pub use board::{Board, CAPTURE_CELL, Seat};
 pub use cell::{Cell, Engaged, Role, State, Watching};

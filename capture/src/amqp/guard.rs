@@ -50,7 +50,7 @@ impl Guard {
 
     /// Judges a frame that says this of itself; one that says nothing is always new.
     pub fn judge(&mut self, tags: Option<&Tags>, now: Instant) -> Verdict {
-        if let Some(why) = tags.and_then(|tags| self.circles(tags)) {
+        if let Some(why) = tags.and_then(|tags| circle(self.own, tags)) {
             self.circle = Some((now, why));
         }
         if let Some((since, why)) = &self.circle {
@@ -75,18 +75,18 @@ impl Guard {
         self.last = Some((tags.epoch, tags.frame_id, now));
         Verdict::Take(missed)
     }
+}
 
-    fn circles(&self, tags: &Tags) -> Option<String> {
-        if tags.origin == self.own && self.own != Origin::default() {
-            return Some(
-                "what this very instance publishes comes back: give --publish another exchange"
-                    .into(),
-            );
-        }
-        (tags.relays >= MAX_RELAYS).then(|| {
-            format!("its frames have passed {MAX_RELAYS} brokers already, or go in a circle: relay from the first one")
-        })
+/// Why a frame that says this of itself goes in a circle; `own`: who publishes what is taken here.
+pub(crate) fn circle(own: Origin, tags: &Tags) -> Option<String> {
+    if tags.origin == own && own != Origin::default() {
+        return Some(
+            "what this very instance publishes comes back: give --publish another exchange".into(),
+        );
     }
+    (tags.relays >= MAX_RELAYS).then(|| {
+        format!("its frames have passed {MAX_RELAYS} brokers already, or go in a circle: relay from the first one")
+    })
 }
 
 #[cfg(test)]

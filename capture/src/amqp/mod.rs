@@ -1,24 +1,31 @@
 //! An exchange of RabbitMQ as a source: a relay of what another seqcast, or a publisher of 2019, sends there.
 //!
-//! Raw frames are encoded here unless raw ones are wanted. The capture time is the other machine's, so that latency
+//! The capture time is the other machine's, so that latency
 //! is that of the whole way, as far as the two clocks agree; where they evidently do not, that is said.
 //!
-//! Not here: which frames are taken (`guard`), the connection (`broker`), when to open again (the capture loop).
+//! Beside it the history of an exchange (`replay`). Not here: which frames are taken (`guard`), the connection (`broker`), when to open again (the capture loop).
 
 mod guard;
+mod picture;
+mod replay;
 #[cfg(test)]
 pub(crate) mod testing;
+mod track;
 
 use std::mem;
 use std::time::{Duration, Instant};
 
-use broker::{Address, Body, Heard, Message, Origin, Subscription, Trouble};
+use broker::{Address, Heard, Message, Origin, Subscription, Trouble, What};
 use worker::{DropCause, unix_ns};
 
-use crate::config::{Asked, Form, MAX_FRAME};
-use crate::source::{Event, Grab, Granted, Image, Source, SourceError};
+use crate::config::Asked;
+use crate::source::{Event, Grab, Granted, Source, SourceError};
 use crate::stamp::Clock;
 use guard::{Guard, Verdict};
+use picture::Pictures;
+pub use replay::Past;
+pub(crate) use replay::Replay;
+pub(crate) use track::Track;
 
 /// What of the last message holds the next one back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,13 +50,10 @@ pub(crate) struct Relay {
     subscription: Subscription,
     guard: Guard,
     clock: Clock,
-    form: Form,
-    quality: u8,
+    pictures: Pictures,
     /// The last message.
     message: Option<Message>,
     held: Held,
-    /// Encoded from its pixels; kept for its memory.
-    jpeg: Vec<u8>,
     said: Said,
 }
 
@@ -60,8 +64,8 @@ impl Relay {
         asked: &Asked,
         own: Origin,
     ) -> Result<Relay, SourceError> {
-        let queue = format!("seqcast.{own}.{:x}", unix_ns());
-        let opened = Subscription::open(address, "seqcast: relay".into(), queue);
+        let what = What::Newest(format!("seqcast.{own}.{:x}", unix_ns()));
+        let opened = Subscription::open(address, "seqcast: relay".into(), what);
         let no_thread = |e| SourceError::no_signal(format!("{address}: {e}"));
         Ok(Relay {
             granted: Granted {
@@ -75,11 +79,9 @@ impl Relay {
             subscription: opened.map_err(no_thread)?,
             guard: Guard::new(own),
             clock: Clock::default(),
-            form: asked.form(),
-            quality: asked.quality,
+            pictures: Pictures::new(asked),
             message: None,
             held: Held::Nothing,
-            jpeg: Vec::new(),
             said: Said::default(),
         })
     }
@@ -93,25 +95,10 @@ impl Relay {
                 return Err(Event::NoSignal(format!("{}: {why}", self.granted.detail)));
             }
         };
-        let picture = message.body.picture();
-        match message.body {
-            Body::Jpeg(_) if picture.len() > MAX_FRAME => {
-                Err(Event::Dropped(DropCause::TooLarge, 1))
-            }
-            Body::Jpeg(_) => Ok(missed),
-            Body::Raw { width, height, .. } => {
-                self.granted.format = "BGR3".to_owned();
-                let (width, height) = (width.into(), height.into());
-                let usable = match self.form {
-                    Form::Bgr24 => picture::bgr_len(width, height).is_some(),
-                    Form::Jpeg => {
-                        picture::encode_bgr(picture, width, height, self.quality, &mut self.jpeg)
-                            .is_ok()
-                    }
-                };
-                let corrupt = Event::Dropped(DropCause::Corrupt, 1);
-                usable.then_some(missed).ok_or(corrupt)
-            }
+        self.granted.format = picture::format(&message.body).to_owned();
+        match self.pictures.prepare(&message.body) {
+            Ok(()) => Ok(missed),
+            Err(cause) => Err(Event::Dropped(cause, 1)),
         }
     }
 
@@ -123,17 +110,8 @@ impl Relay {
             return Event::Idle;
         };
         self.held = Held::Done;
-        let image = match (&message.body, self.form) {
-            (Body::Jpeg(jpeg), _) => Image::Jpeg(jpeg),
-            (Body::Raw { .. }, Form::Jpeg) => Image::Jpeg(&self.jpeg),
-            (&Body::Raw { width, height, .. }, Form::Bgr24) => Image::Bgr {
-                pixels: message.body.picture(),
-                width: width.into(),
-                height: height.into(),
-            },
-        };
         Event::Frame(Grab {
-            image,
+            image: self.pictures.lend(&message.body),
             captured_ns,
             sequence: tags.map_or(0, |tags| tags.frame_id),
             // Through the broker that it came from, too.
@@ -179,9 +157,9 @@ impl Source for Relay {
             let rest = deadline.saturating_duration_since(Instant::now());
             let message = match self.subscription.next(rest) {
                 None => return Ok(Event::Idle),
-                Some(Heard::Bound) => continue,
+                Some(Heard::Bound(_)) => continue,
                 Some(Heard::Gone(why)) => return Err(self.no_signal(&why)),
-                Some(Heard::Message(message)) => message,
+                Some(Heard::Message(_, message)) => message,
             };
             self.held = Held::Done;
             let message = match message {

@@ -76,7 +76,7 @@ fn publish(
 ) {
     let runtime = broker::runtime().unwrap();
     runtime.block_on(async {
-        let publisher = Publisher::open(address, "test").await.unwrap();
+        let publisher = Publisher::open(address, "test", None).await.unwrap();
         for (frame_id, jpeg) in (1..).zip(jpegs) {
             if stop.load(SeqCst) {
                 return;

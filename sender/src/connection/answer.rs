@@ -27,10 +27,10 @@ use crate::http::multipart::Clocks;
 use crate::http::reply::{self, Code, Reply};
 use crate::http::request::{Parsed, Post, Request};
 use crate::http::route::{Route, route};
-use crate::http::when::When;
 use crate::http::{cors, health, metrics, page, state};
 use crate::snapshot::{self, Snapshot};
 use crate::stream::Stream;
+use worker::when::When;
 
 impl<'a> Connection<'a> {
     pub(super) fn answer(&mut self, verdict: Parsed, now: Instant) -> Led<'a> {

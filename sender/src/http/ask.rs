@@ -3,9 +3,10 @@
 //! Not here: whether the past that it asks for is still there (`beginning`).
 
 use worker::Wants;
+use worker::timeshift::SPEEDS;
 
 use super::route::parameter;
-use super::when::When;
+use worker::when::When;
 
 /// The most characters of a viewer's key; the rest is cut.
 pub const MAX_KEY: usize = 64;
@@ -59,7 +60,7 @@ impl StreamAsk {
             },
             fps: number(query, "fps", 0.01, 1000.0)?,
             from: from.transpose()?,
-            speed: number(query, "speed", 0.1, 16.0)?.unwrap_or(1.0),
+            speed: number(query, "speed", *SPEEDS.start(), *SPEEDS.end())?.unwrap_or(1.0),
             lag: match parameter(query, "lag").map(|text| text.parse()) {
                 None => None,
                 Some(Ok(lag)) if (1..=1_000_000).contains(&lag) => Some(lag),

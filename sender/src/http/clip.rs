@@ -4,7 +4,7 @@
 
 use super::reply::Reply;
 use super::route::parameter;
-use super::when::{NotAMoment, Utc, When};
+use worker::when::{NotAMoment, Utc, When};
 
 /// A clip's request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,4 +21,3 @@ pub mod route;
 #[cfg(test)]
 mod sample;
 pub mod state;
-pub mod when;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::ask::StreamAsk;
 use super::clip::ClipAsk;
 use super::health;
-use super::when::When;
+use worker::when::When;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,4 +1,4 @@
-//! When a frame of the past is due for a viewer who sees the past: at the pace of capture, times a
+//! When a frame of the past is due for whoever sees the past: at the pace of capture, times a
 //! speed. Pure: the time and the frames come from the caller, one after the other.
 //!
 //! A frame is due so long after the one before as it was captured after it, whatever the clock of
@@ -6,9 +6,13 @@
 //! is over by then is played for 2 s and not as long as it was. One that the viewer has lived
 //! through itself (nothing more was there) leaves it as far behind as it was before.
 //!
-//! Not here: which frames there are (`feed`), and what a slow viewer misses of them (`pacing`).
+//! Not here: which frames there are, and what a slow viewer misses of them.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
+
+/// What may be asked for: captured seconds for each second.
+pub const SPEEDS: RangeInclusive<f64> = 0.1..=16.0;
 
 /// A longer time between two frames is an outage, unless frames are as rare as that.
 const OUTAGE: Duration = Duration::from_secs(2);
@@ -17,7 +21,7 @@ const SURELY_AN_OUTAGE: Duration = Duration::from_secs(10);
 
 /// The schedule of one viewer.
 #[derive(Debug, Clone)]
-pub(crate) struct Timeshift {
+pub struct Timeshift {
     speed: f64,
     /// How far it was behind at the beginning: the most that it is put behind again.
     most_behind: Option<Duration>,
