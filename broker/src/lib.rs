@@ -21,6 +21,7 @@ pub mod message;
 mod position;
 mod publisher;
 mod raw;
+mod seek;
 mod session;
 mod subscription;
 mod trouble;

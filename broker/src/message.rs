@@ -179,6 +179,11 @@ pub fn read(properties: &BasicProperties, body: Vec<u8>) -> Result<Message, Malf
     Ok(Message { tags, body })
 }
 
+/// What a message says of its frame, if it says that rightly.
+pub(crate) fn tags_of(properties: &BasicProperties) -> Option<Tags> {
+    tags(properties.headers().as_ref()?).ok()?
+}
+
 fn tags(headers: &FieldTable) -> Result<Option<Tags>, Malformed> {
     const OURS: [&str; 5] = ["frame_id", "epoch", "capture_ns", "w", "h"];
     let find = |name: &str| headers.inner().get(name);

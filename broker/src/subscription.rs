@@ -32,7 +32,7 @@ use tokio::time::timeout;
 use crate::message::{self, Malformed, Message};
 use crate::session::{Session, runtime};
 use crate::trouble::is_not_found;
-use crate::{Address, Position, Trouble, history};
+use crate::{Address, Position, Trouble, history, seek};
 
 /// After so long without a message the broker is asked whether it is there.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -45,8 +45,8 @@ const PREFETCH: u16 = 8;
 const STORING: Duration = Duration::from_secs(1);
 /// How long the last storing may take.
 const FAREWELL: Duration = Duration::from_millis(500);
-/// How much earlier than asked for a history is read: frames are kept after their capture, by another clock. Seconds.
-const EARLIER: u64 = 2;
+/// How long the beginning of a history may be looked for: a message of it crosses some twenty times.
+const SEEKING: Duration = Duration::from_secs(10);
 /// No message was shown yet.
 const NONE: u64 = u64::MAX;
 
@@ -208,7 +208,11 @@ impl Consuming {
                 }
             }
         };
-        match timeout(ANSWER, subscribed).await {
+        let patience = match &self.what {
+            What::Newest(_) => ANSWER,
+            What::History { .. } => SEEKING,
+        };
+        match timeout(patience, subscribed).await {
             Ok(Ok((consumer, position))) => Ok((session, consumer, position)),
             Ok(Err(e)) => Err(self.trouble(&e)),
             Err(_) => Err(Trouble::passing("the broker does not answer")),
@@ -245,6 +249,11 @@ impl Consuming {
             None => None,
         };
         let from = stored.map_or(from, |last| Offset::Id(last.saturating_add(1)));
+        let queue = history::queue(&self.address);
+        let from = match from {
+            Offset::Time(ns) => seek::seek(session, &queue, ns).await?,
+            from => from,
+        };
         // A stream has no consumer without a limit.
         let limit = session
             .channel
@@ -252,7 +261,6 @@ impl Consuming {
         limit.await?;
         let mut arguments = FieldTable::default();
         arguments.insert("x-stream-offset".into(), stream_offset(from));
-        let queue = history::queue(&self.address);
         Ok((start(session, &queue, arguments).await?, stored))
     }
 
@@ -374,14 +382,14 @@ impl Stored {
 }
 
 /// As a stream is told (rabbitmq.com/docs/streams#consuming).
-fn stream_offset(from: Offset) -> AMQPValue {
+pub(crate) fn stream_offset(from: Offset) -> AMQPValue {
     let word = |word: &str| AMQPValue::LongString(word.into());
     match from {
-        Offset::First => word("first"),
+        // A time was looked for before (`seek`).
+        Offset::First | Offset::Time(_) => word("first"),
         Offset::Last => word("last"),
         Offset::Next => word("next"),
         Offset::Id(id) => AMQPValue::LongLongInt(i64::try_from(id).unwrap_or(i64::MAX)),
-        Offset::Time(ns) => AMQPValue::Timestamp((ns / 1_000_000_000).saturating_sub(EARLIER)),
     }
 }
 
@@ -393,6 +401,6 @@ async fn start(session: &Session, queue: &str, arguments: FieldTable) -> lapin::
         .await
 }
 
-async fn delivery(consumer: &mut Consumer) -> Option<lapin::Result<Delivery>> {
+pub(crate) async fn delivery(consumer: &mut Consumer) -> Option<lapin::Result<Delivery>> {
     poll_fn(|cx| Pin::new(&mut *consumer).poll_next(cx)).await
 }

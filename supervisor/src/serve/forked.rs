@@ -20,6 +20,10 @@ impl Supervisor {
         match role {
             Role::Capture => {
                 title::set("seqcast: capture");
+                if self.capture.choice.is_broker() {
+                    // Before the writer, which has a thread.
+                    sys::set_thread_stack(broker::STACK);
+                }
                 let writer = ring.writer()?;
                 ring.abandon();
                 let stdin = self.capture.reads_stdin().then_some(0);
@@ -30,9 +34,6 @@ impl Supervisor {
                 let cell = self.board.cell(cell);
                 cell.begin(role);
                 let resting = self.switchboard.resting();
-                if self.capture.choice.is_broker() {
-                    sys::set_thread_stack(broker::STACK);
-                }
                 Ok(capture::run(&self.capture, writer, cell, channel, resting))
             }
             Role::Bridge => {
