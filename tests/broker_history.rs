@@ -172,6 +172,12 @@ fn a_position_is_gone_on_from() {
         last + 1,
         "after a clean stop not one is lost or repeated"
     );
+    // Another stream of the same name: the position is none of its offsets yet.
+    drop((third, camera));
+    broker.ctl(&["delete_queue", "cam.history"]);
+    let camera = self::camera(&broker);
+    wait_confirmed(&camera, 5);
+    assert_eq!(frames(&replay(&broker, &named), 1)[0].1, 0);
 }
 
 #[test]

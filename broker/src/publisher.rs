@@ -33,9 +33,12 @@ impl Publisher {
         let confirming = session
             .channel
             .confirm_select(ConfirmSelectOptions::default());
-        confirming
-            .await
-            .map_err(|e| Trouble::of(&e, address, false))?;
+        in_time(async {
+            confirming
+                .await
+                .map_err(|e| Trouble::of(&e, address, false))
+        })
+        .await?;
         Ok(Publisher {
             session,
             address: address.clone(),

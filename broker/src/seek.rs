@@ -21,7 +21,7 @@ const SILENCE: Duration = Duration::from_millis(500);
 
 /// A message of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Found {
+pub(crate) struct Found {
     offset: u64,
     /// When it was captured, Unix time, nanoseconds; 0: it does not say.
     captured_ns: u64,
@@ -29,16 +29,16 @@ struct Found {
 
 /// From where on to read, to have the first message that was captured then or later; never a time.
 pub(crate) async fn seek(session: &Session, queue: &str, ns: u64) -> lapin::Result<Offset> {
-    let Some(first) = probe(session, queue, Offset::First).await? else {
+    let Some(first) = first_from(session, queue, Offset::First).await? else {
         return Ok(Offset::First);
     };
-    let last = probe(session, queue, Offset::Last).await?;
+    let last = first_from(session, queue, Offset::Last).await?;
     let mut search = match Search::new(ns, first, last.unwrap_or(first)) {
         Ok(search) => search,
         Err(found) => return Ok(found),
     };
     while let Some(middle) = search.next() {
-        search.learn(probe(session, queue, Offset::Id(middle)).await?);
+        search.learn(first_from(session, queue, Offset::Id(middle)).await?);
     }
     Ok(Offset::Id(search.high))
 }
@@ -83,7 +83,11 @@ impl Search {
 }
 
 /// The first message from there on; none where none comes.
-async fn probe(session: &Session, queue: &str, from: Offset) -> lapin::Result<Option<Found>> {
+pub(crate) async fn first_from(
+    session: &Session,
+    queue: &str,
+    from: Offset,
+) -> lapin::Result<Option<Found>> {
     let channel = &session.channel;
     channel.basic_qos(1, BasicQosOptions::default()).await?;
     let mut arguments = FieldTable::default();

@@ -18,12 +18,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
-use lapin::Consumer;
 use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Consumer, ErrorKind};
 use shm_ring::Offset;
 use tokio::select;
 use tokio::sync::Notify;
@@ -248,8 +248,15 @@ impl Consuming {
             Some(position) => position.load(session, &self.address).await?,
             None => None,
         };
-        let from = stored.map_or(from, |last| Offset::Id(last.saturating_add(1)));
         let queue = history::queue(&self.address);
+        let stored = match stored {
+            // What was shown is still there, or something behind it; else this is another stream, made anew.
+            Some(last) => seek::first_from(session, &queue, Offset::Id(last))
+                .await?
+                .map(|_| last),
+            None => None,
+        };
+        let from = stored.map_or(from, |last| Offset::Id(last.saturating_add(1)));
         let from = match from {
             Offset::Time(ns) => seek::seek(session, &queue, ns).await?,
             from => from,
@@ -355,7 +362,11 @@ impl Consuming {
         let offset = message::stream_offset(&properties);
         self.say(Heard::Message(offset, message::read(&properties, data)));
         self.signals.taken.notified().await;
-        acker.ack(BasicAckOptions::default()).await.map(drop)
+        // One that sends and does not read would have this wait for ever.
+        match timeout(ANSWER, acker.ack(BasicAckOptions::default())).await {
+            Ok(acknowledged) => acknowledged.map(drop),
+            Err(_) => Err(ErrorKind::MissingHeartbeatError.into()),
+        }
     }
 
     fn trouble(&self, error: &lapin::Error) -> Trouble {

@@ -20,6 +20,9 @@ pub struct Trouble {
     refused: bool,
 }
 
+/// Characters of what a broker says.
+const MOST_SAID: usize = 80;
+
 // Reply codes: AMQP 0-9-1, section 1.2.
 const ACCESS_REFUSED: u16 = 403;
 const NOT_FOUND: u16 = 404;
@@ -60,7 +63,10 @@ impl Trouble {
             ErrorKind::InvalidChannelState(..) | ErrorKind::InvalidConnectionState(_) => {
                 Trouble::passing("the broker closed the connection")
             }
-            _ => Trouble::passing(error),
+            ErrorKind::ParsingError(_) => Trouble::passing(
+                "what answers there does not speak AMQP: the port is 5672, or 5671 with amqps://",
+            ),
+            _ => Trouble::passing(one_line(&error.to_string())),
         }
     }
 }
@@ -89,9 +95,18 @@ fn refusal(error: &AMQPError, address: &Address, connecting: bool) -> Trouble {
         ),
         NOT_FOUND => ("the exchange is not there".into(), false),
         CONNECTION_FORCED => ("the broker is shutting down".into(), false),
-        _ => (format!("the broker says {error}"), true),
+        _ => (
+            format!("the broker says {}", one_line(&error.to_string())),
+            true,
+        ),
     };
     Trouble { what, refused }
+}
+
+/// What somebody else says, for the log and for viewers: in one line, and a short one.
+fn one_line(said: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    said.chars().map(plain).take(MOST_SAID).collect()
 }
 
 /// Whether it is what a broker answers where an exchange or a queue is not there.
@@ -149,6 +164,16 @@ mod tests {
         }
         assert!(!said(404, false).is_refusal());
         assert!(!said(320, false).is_refusal());
+    }
+
+    #[test]
+    fn what_a_broker_says_is_one_short_line() {
+        let long = format!("evil\n{}", "x".repeat(200));
+        let said = one_line(&long);
+        assert!(
+            said.starts_with("evil x") && said.len() == MOST_SAID,
+            "{said}"
+        );
     }
 
     #[test]
