@@ -57,6 +57,16 @@ pub fn set_thread_stack(bytes: usize) {
     unsafe { std::env::set_var("RUST_MIN_STACK", bytes.to_string()) }
 }
 
+/// Has all threads of this process share a heap (`M_ARENA_MAX`, mallopt(3)): threads that come and go, as a
+/// connection's do, else leave theirs behind, with what was freed in it.
+pub fn share_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it is a number of the allocator's, which may be set at any time.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
 /// A descriptor that this process was given by whoever started it, if it is open. To be called by
 /// `main`, before it opens anything, once for each.
 pub fn passed_descriptor(fd: RawFd) -> Option<OwnedFd> {

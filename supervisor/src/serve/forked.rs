@@ -23,6 +23,7 @@ impl Supervisor {
                 if self.capture.choice.is_broker() {
                     // Before the writer, which has a thread.
                     sys::set_thread_stack(broker::STACK);
+                    sys::share_heap();
                 }
                 let writer = ring.writer()?;
                 ring.abandon();
@@ -43,6 +44,7 @@ impl Supervisor {
                 let reader = self.reader.as_fd().as_raw_fd();
                 fork::settle([reader].into_iter().chain(bell))?;
                 sys::set_thread_stack(broker::STACK);
+                sys::share_heap();
                 let cell = self.board.cell(cell);
                 cell.begin(role);
                 Ok(bridge::run(bridge, &self.reader, cell))
