@@ -232,7 +232,10 @@ fn an_exchange_that_is_deleted_is_made_again_and_bound_to() {
     let mut chain = Chain::start();
     let delete = r#"rabbit_exchange:delete(rabbit_misc:r(<<"/">>, exchange, <<"cam">>), false, <<"test">>)."#;
     chain.broker.ctl(&["eval", delete]);
-    chain.wait_placeholder();
+    // It may be bound again before anybody says NO SIGNAL: then frames went by.
+    chain.relay.wait_until("an outage", |s| {
+        s["source"]["state"] == "no-signal" || s["source"]["dropped"]["driver"].as_u64() > Some(0)
+    });
     chain.wait_cured("exchange deleted");
     chain.end();
 }
