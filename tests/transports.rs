@@ -148,6 +148,17 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.guard.0.kill();
+        let _ = self.guard.0.wait();
+        // What a killed supervisor leaves.
+        for left in left_in_shm(&self.name) {
+            let _ = std::fs::remove_file(Path::new("/dev/shm").join(left));
+        }
+    }
+}
+
 /// A viewer that draws every frame again.
 struct Viewer {
     parts: Parts<Box<dyn Wire>>,
@@ -178,26 +189,21 @@ impl Viewer {
 #[test]
 fn every_byte_of_every_frame_and_a_clean_end() {
     for model in MODELS {
-        for server in [Server::tls(model), Server::unix(model)] {
+        for mut server in [Server::tls(model), Server::unix(model)] {
             let mut viewers = [server.view("a"), server.view("b")];
             for _ in 0..120 {
                 viewers.iter_mut().for_each(|viewer| viewer.watch(1));
             }
             let addr = server.worker("a")["viewer"].as_str().unwrap().to_owned();
             assert_eq!(addr == "unix", server.socket().exists(), "{addr}");
-            let Server {
-                name,
-                mut guard,
-                dir,
-            } = server;
-            signal(guard.pid(), SIGINT);
+            signal(server.guard.pid(), SIGINT);
             for mut viewer in viewers {
                 while viewer.next().is_ok() {}
                 assert!(viewer.judge.account.faults.is_empty());
             }
-            assert_eq!(guard.wait("a clean stop").code(), Some(0));
-            assert!(left_in_shm(&name).is_empty());
-            assert!(!dir.path().join("http.sock").exists());
+            assert_eq!(server.guard.wait("a clean stop").code(), Some(0));
+            assert!(left_in_shm(&server.name).is_empty());
+            assert!(!server.socket().exists());
         }
     }
 }
@@ -244,7 +250,7 @@ fn a_killed_sender_takes_its_own_viewer_alone() {
 
 #[test]
 fn a_unix_socket_is_this_users_and_has_no_host_rule() {
-    let server = Server::unix(&[]);
+    let mut server = Server::unix(&[]);
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&server.socket()), 0o600);
     let reply = server.ask("GET /status HTTP/1.1\r\nHost: cam.example\r\n\r\n");
@@ -273,15 +279,12 @@ fn a_unix_socket_is_this_users_and_has_no_host_rule() {
     server.view("x").watch(3);
     // One that was killed leaves its socket to its successor.
     signal(server.guard.pid(), SIGKILL);
-    let Server { mut guard, dir, .. } = server;
-    guard.wait("its end");
+    server.guard.wait("its end");
     assert!(path.exists());
     let http = format!("unix:{},mode=0660", path.display());
-    let successor = Server::start(&["--http", &http], |_, _| {});
+    let _successor = Server::start(&["--http", &http], |_, _| {});
     assert_eq!(mode(&path), 0o660);
     assert!(UnixStream::connect(&path).is_ok());
-    drop(successor);
-    drop(dir);
 }
 
 /// As systemd starts a service: the sockets from descriptor 3 on, and three variables.
@@ -315,7 +318,7 @@ fn sockets_that_were_passed() {
     // Who comes before the service is there waits for it.
     let mut early = common::http::connect(&http_at);
     early.write_all(b"GET /status HTTP/1.0\r\n\r\n").unwrap();
-    let server = Server::start(&["--http", "systemd"], |command, dir| {
+    let mut server = Server::start(&["--http", "systemd"], |command, dir| {
         let unix = UnixListener::bind(dir.join("http.sock")).unwrap();
         let sockets = vec![tcp.into(), unix.into(), raw.into()];
         pass(command, sockets, "seqcast@x.socket:http:raw");
@@ -345,13 +348,9 @@ fn sockets_that_were_passed() {
     let sockets = open.filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok());
     let sockets = sockets.filter(|to| to.to_string_lossy().starts_with("socket:"));
     assert_eq!(sockets.count(), 1, "its channel to the supervisor");
-    let Server { mut guard, dir, .. } = server;
-    signal(guard.pid(), SIGINT);
-    assert_eq!(guard.wait("a clean stop").code(), Some(0));
-    assert!(
-        dir.path().join("http.sock").exists(),
-        "it is not ours to remove"
-    );
+    signal(server.guard.pid(), SIGINT);
+    assert_eq!(server.guard.wait("a clean stop").code(), Some(0));
+    assert!(server.socket().exists(), "it is not ours to remove");
 }
 
 #[test]
