@@ -42,7 +42,7 @@ fn under_a_path_of_nginx() {
     let at = port.local_addr().unwrap().to_string();
     drop(port);
     let conf = format!(
-        "daemon off; pid {dir}/pid; error_log {dir}/error.log;\n\
+        "daemon off; master_process off; pid {dir}/pid; error_log {dir}/error.log;\n\
          events {{}}\n\
          http {{\n\
            access_log off;\n\
@@ -61,6 +61,7 @@ fn under_a_path_of_nginx() {
         to = instance.address(),
     );
     std::fs::write(dir.path().join("nginx.conf"), conf).unwrap();
+    // Without a master: its worker outlives one that is killed.
     let _nginx = Guard::spawn(
         Command::new("nginx")
             .arg("-c")
