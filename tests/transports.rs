@@ -387,7 +387,7 @@ fn other_peoples_programs() {
     let at = port.local_addr().unwrap().to_string();
     drop(port);
     let name = unique("activated");
-    let guard = Guard::spawn(
+    let mut guard = Guard::spawn(
         Command::new("systemd-socket-activate")
             .args(["--listen", &at, "--fdname", "http", SEQCAST])
             .args(["--source", "test", "--http", "systemd", "--name", &name])
@@ -398,4 +398,6 @@ fn other_peoples_programs() {
     wait_for("the socket", || TcpStream::connect(&at).ok());
     assert_eq!(common::http::get(&at, "/snapshot").code, 200);
     signal(guard.pid(), SIGINT);
+    assert_eq!(guard.wait("a clean stop").code(), Some(0));
+    assert!(left_in_shm(&name).is_empty());
 }
