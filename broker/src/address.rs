@@ -230,7 +230,9 @@ impl Login {
                 user: user.into(),
                 password: password.into(),
             }),
-            _ => Err(format!("the login of {LOGIN} must be USER:PASSWORD")),
+            _ => Err(format!(
+                "the login, of {LOGIN} or the first line of the file in {LOGIN_FILE}, must be USER:PASSWORD"
+            )),
         }
     }
 

@@ -27,6 +27,10 @@ pub(crate) fn missed(last: Option<u64>, number: Option<u64>) -> u64 {
     }
 }
 
+/// Clocks that are set by NTP agree to a few tens of milliseconds, over the internet, too (RFC 1129, abstract).
+/// Nanoseconds.
+const AGREEING: u64 = 50_000_000;
+
 /// So many stamps in a row that are not plausible are another clock's.
 const DIFFERING: u32 = 30;
 
@@ -44,12 +48,12 @@ impl Clock {
     /// way.
     pub fn captured_ns(&mut self, stamp: Option<u64>, now: u64) -> u64 {
         let Some(stamp) = stamp else { return now };
-        if captured_ns(Some(stamp), now) == stamp {
+        if stamp <= now.saturating_add(AGREEING) && now.saturating_sub(stamp) <= OLDEST {
             *self = Clock {
                 believed: true,
                 differing: 0,
             };
-            return stamp;
+            return stamp.min(now);
         }
         self.differing = self.differing.saturating_add(1);
         self.believed &= self.differing < DIFFERING;
@@ -83,5 +87,20 @@ mod tests {
         });
         assert_eq!(differing.count(), 1);
         assert_eq!(clock.captured_ns(old, NOW), NOW, "it was set back");
+    }
+
+    #[test]
+    fn a_clock_that_is_a_little_ahead_is_not_another() {
+        let mut clock = Clock::default();
+        for _ in 0..2 * DIFFERING {
+            assert_eq!(clock.captured_ns(Some(NOW + AGREEING), NOW), NOW);
+            assert!(!clock.differs());
+        }
+        let ahead = Some(NOW + AGREEING + 1);
+        let differing = (0..2 * DIFFERING).filter(|_| {
+            assert_eq!(clock.captured_ns(ahead, NOW), NOW, "never ahead");
+            clock.differs()
+        });
+        assert_eq!(differing.count(), 1);
     }
 }

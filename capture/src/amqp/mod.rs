@@ -1,9 +1,10 @@
 //! An exchange of RabbitMQ as a source: a relay of what another seqcast, or a publisher of 2019, sends there.
 //!
-//! The capture time is the other machine's, so that latency
-//! is that of the whole way, as far as the two clocks agree; where they evidently do not, that is said.
+//! The capture time is the other machine's, so that latency is that of the whole way, as far as the two clocks
+//! agree; where they evidently do not, that is said.
 //!
-//! Beside it the history of an exchange (`replay`). Not here: which frames are taken (`guard`), the connection (`broker`), when to open again (the capture loop).
+//! Beside it the history of an exchange (`replay`). Not here: which frames are taken (`guard`), the connection
+//! (`broker`), when to open again (the capture loop).
 
 mod guard;
 mod picture;

@@ -54,9 +54,9 @@ fn start_broker() -> (Child, u16) {
     static COUNT: AtomicU16 = AtomicU16::new(0);
     let begin = (std::process::id() % 2000) as u16 * 8;
     let mut ports = (0..4000).map(|_| 12_000 + (begin + 4 * COUNT.fetch_add(1, SeqCst)) % 8_000);
-    // It takes the two above, too.
+    // It takes the three above, too.
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let port = ports.find(|&port| (port..port + 3).all(is_free)).unwrap();
+    let port = ports.find(|&port| (port..port + 4).all(is_free)).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/originals/broker.sh");
     let mut command = Command::new(script);
     command.arg(port.to_string()).stdout(Stdio::piped());
