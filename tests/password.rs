@@ -86,9 +86,10 @@ impl Terminal {
     fn start() -> Terminal {
         let pty = openpty(None, None).unwrap();
         let end = || Stdio::from(pty.slave.try_clone().unwrap());
+        // Whoever runs the tests may ignore signals (nohup; a script's &), which is inherited.
         let child = Guard::spawn(
-            Command::new(SEQCAST)
-                .args(["password", "ann"])
+            Command::new("env")
+                .args(["--default-signal", SEQCAST, "password", "ann"])
                 .stdin(end())
                 .stdout(end())
                 .stderr(end()),
