@@ -1,7 +1,8 @@
 //! Where in a stream a time of capture is, by halving.
 //!
-//! RabbitMQ can be asked to begin at a time, but 3.10.8 then begins at the stream's end now and then: RbFly and AMQP 0-9-1 alike
-//! got what was just being published for 24 of 42 times that lay seconds back. An offset it finds each time.
+//! RabbitMQ can be asked to begin at a time, but 3.10.8 then begins at the stream's end now and then: RbFly and
+//! AMQP 0-9-1 alike got what was just being published for 24 of 42 times that lay seconds back. An offset it finds
+//! each time.
 //!
 //! Not here: passing over what lies before (`capture`).
 

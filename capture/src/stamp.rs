@@ -44,8 +44,8 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// As [`captured_ns`], but that an older stamp of a clock that is believed is one of a frame that was held up on its
-    /// way.
+    /// As [`captured_ns`], but that a clock may be slightly ahead, and that an older stamp of one that is believed
+    /// is that of a frame that was held up on its way.
     pub fn captured_ns(&mut self, stamp: Option<u64>, now: u64) -> u64 {
         let Some(stamp) = stamp else { return now };
         if stamp <= now.saturating_add(AGREEING) && now.saturating_sub(stamp) <= OLDEST {

@@ -1,8 +1,9 @@
 //! The history of an exchange as a source: all frames in the order in which they were kept, at the pace of their
 //! capture, and on with those that come then.
 //!
-//! A frame counts as captured when it is shown: to viewers and their measures it is new, and one from yesterday would be a
-//! latency of a day and no picture of now. When it really was is in the source's detail, of the first frame.
+//! A frame counts as captured when it is shown: to viewers and their measures it is new, and one from yesterday
+//! would be a latency of a day and no picture of now. When it really was is in the source's detail, of the first
+//! frame.
 //!
 //! Not here: which messages are passed over (`track`), when a frame is due (`worker::timeshift`).
 
