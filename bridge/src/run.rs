@@ -166,7 +166,7 @@ impl<'a> Bridge<'a> {
         let until = Instant::now() + FAREWELL;
         while !under_way.is_empty() && Instant::now() < until {
             select! {
-                (sent, fate) = settled(&mut under_way) => self.settle(&sent, fate)?,
+                (sent, fate) = settled(&mut under_way) => if self.settle(&sent, fate).is_err() { break },
                 () = sleep(TICK) => self.cell.beat(),
             }
         }

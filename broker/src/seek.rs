@@ -17,8 +17,8 @@ use crate::message;
 use crate::session::Session;
 use crate::subscription::{delivery, stream_offset};
 
-/// After so long without a message there is none.
-const SILENCE: Duration = Duration::from_millis(500);
+/// After so long without a message there is none: time for one of 6 MB (raw 1080p) over 25 Mbit/s.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// A message of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

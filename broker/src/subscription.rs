@@ -45,8 +45,8 @@ const PREFETCH: u16 = 8;
 const STORING: Duration = Duration::from_secs(1);
 /// How long the last storing may take.
 const FAREWELL: Duration = Duration::from_millis(500);
-/// How long the beginning of a history may be looked for: a message of it crosses some twenty times.
-const SEEKING: Duration = Duration::from_secs(10);
+/// How long the beginning of a history may be looked for: some twenty messages of it cross, one after the other.
+const SEEKING: Duration = Duration::from_secs(30);
 /// No message was shown yet.
 const NONE: u64 = u64::MAX;
 
@@ -55,11 +55,13 @@ const NONE: u64 = u64::MAX;
 pub enum What {
     /// The newest message, from a queue of this name, which no other may have.
     Newest(String),
-    /// The history from there on; earlier messages may come before. With a position that is stored, from
-    /// behind that on.
+    /// The history from there on; earlier messages may come before. With a message that was shown last, here or by
+    /// the position that is stored, from behind that on, unless the stream ends before it: then it was made anew.
     History {
         /// Of a stream: the offset of a message, or a time.
         from: Offset,
+        /// The offset that was shown last.
+        last: Option<u64>,
         /// Where to store how far it came.
         position: Option<Position>,
     },
@@ -203,8 +205,13 @@ impl Consuming {
         let subscribed = async {
             match &self.what {
                 What::Newest(queue) => self.newest(&session, queue).await.map(|c| (c, None)),
-                What::History { from, position } => {
-                    self.history(&session, *from, position.as_ref()).await
+                What::History {
+                    from,
+                    last,
+                    position,
+                } => {
+                    self.history(&session, *from, *last, position.as_ref())
+                        .await
                 }
             }
         };
@@ -242,6 +249,7 @@ impl Consuming {
         &self,
         session: &Session,
         from: Offset,
+        last: Option<u64>,
         position: Option<&Position>,
     ) -> lapin::Result<(Consumer, Option<u64>)> {
         let stored = match position {
@@ -249,14 +257,14 @@ impl Consuming {
             None => None,
         };
         let queue = history::queue(&self.address);
-        let stored = match stored {
+        let last = match last.or(stored) {
             // What was shown is still there, or something behind it; else this is another stream, made anew.
             Some(last) => seek::first_from(session, &queue, Offset::Id(last))
                 .await?
                 .map(|_| last),
             None => None,
         };
-        let from = stored.map_or(from, |last| Offset::Id(last.saturating_add(1)));
+        let from = last.map_or(from, |last| Offset::Id(last.saturating_add(1)));
         let from = match from {
             Offset::Time(ns) => seek::seek(session, &queue, ns).await?,
             from => from,
@@ -268,7 +276,7 @@ impl Consuming {
         limit.await?;
         let mut arguments = FieldTable::default();
         arguments.insert("x-stream-offset".into(), stream_offset(from));
-        Ok((start(session, &queue, arguments).await?, stored))
+        Ok((start(session, &queue, arguments).await?, last))
     }
 
     async fn bind(&self, session: &Session, queue: &str) -> lapin::Result<()> {

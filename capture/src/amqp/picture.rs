@@ -28,7 +28,7 @@ impl Pictures {
     pub fn prepare(&mut self, body: &Body) -> Result<(), DropCause> {
         let picture = body.picture();
         let (width, height) = match *body {
-            Body::Jpeg(_) if picture.len() > MAX_FRAME => return Err(DropCause::TooLarge),
+            _ if picture.len() > MAX_FRAME => return Err(DropCause::TooLarge),
             Body::Jpeg(_) => return Ok(()),
             Body::Raw { width, height, .. } => (width.into(), height.into()),
         };

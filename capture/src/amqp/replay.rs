@@ -72,8 +72,8 @@ impl Replay {
         track: Rc<RefCell<Track>>,
     ) -> Result<Replay, SourceError> {
         let what = What::History {
-            from: track.borrow().start(),
-            // It is for the first connection; then the track knows better.
+            from: past.from,
+            last: track.borrow().last(),
             position: past.position.clone(),
         };
         let address = past.address.to_string();
