@@ -196,6 +196,25 @@ fn a_broker_that_comes_back_with_what_it_kept() {
 
 #[test]
 #[ignore = "needs RabbitMQ: tests/run"]
+fn a_stream_that_is_made_anew_is_gone_on_with() {
+    let broker = Broker::start();
+    let camera = camera(&broker);
+    wait_confirmed(&camera, 60);
+    let replay = replay(&broker, &["--speed", "8"]);
+    replay.wait_log("caught up, live from now on");
+    broker.ctl(&["delete_queue", "cam.history"]);
+    replay.wait_until("the reason", says("--publish-history AGE,BYTES"));
+    let ring = Reader::attach(&format!("seqcast.{}.ring", replay.name)).unwrap();
+    let before = ring.bounds().head as usize;
+    // The bridge makes another when it connects again.
+    broker.ctl(&["close_all_connections", "test"]);
+    let all = frames(&replay, before + 20);
+    assert!(all[before].1 < all[before - 1].1, "it counts from 0");
+    assert_dense(&all[before..]);
+}
+
+#[test]
+#[ignore = "needs RabbitMQ: tests/run"]
 fn what_is_wrong_says_what_to_do() {
     let broker = Broker::start();
     let none = replay(&broker, &[]);
