@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use common::{Guard, Instance, SEQCAST, command_lines, signal, tool, unique, wait_for};
 use nix::sys::signal::Signal::SIGINT;
 use rabbitmq::{Broker, SMALL, bridge, camera, conditions, nowhere, relay, says, wait_bridge};
+use shm_ring::Reader;
 
 #[test]
 #[ignore = "needs RabbitMQ: tests/run"]
@@ -57,6 +58,43 @@ fn a_broker_that_says_no_says_what_to_do() {
     relay.wait_live();
     wait_bridge(&camera, "confirms", |row| row["condition"] == "publishing");
     assert_eq!(camera.status()["totals"]["restarts"], 0);
+}
+
+/// What docs/rabbitmq.md says that a history takes, and no more.
+#[test]
+#[ignore = "needs RabbitMQ: tests/run"]
+fn the_rights_that_a_history_takes() {
+    let broker = Broker::start();
+    // The exchange is there.
+    let first = camera(&broker.url("cam"));
+    wait_bridge(&first, "publishing", conditions("publishing"));
+    drop(first);
+    let rights = [
+        ("eye", "^cam\\.history$", "^cam(\\.history)?$", "^cam$"),
+        (
+            "wall",
+            "^cam\\.position\\.wall$",
+            "^amq\\.default$",
+            "^cam\\.(history|position\\.wall)$",
+        ),
+    ];
+    for (user, configure, write, read) in rights {
+        broker.ctl(&["add_user", user, "geheim"]);
+        broker.ctl(&["set_permissions", user, configure, write, read]);
+    }
+    let to = broker.url_as("eye:geheim", "cam");
+    let history = ["--publish", &to, "--publish-history", "1h,64M"];
+    let eye = Instance::start(&[&SMALL[..], &history].concat());
+    wait_bridge(&eye, "publishing", conditions("publishing"));
+    let from = broker.url_as("wall:geheim", "cam");
+    let wall = Instance::start(&["replay", &from, "--from", "next", "--position", "wall"]);
+    wall.wait_live();
+    assert!(wall.stop().0.success());
+    let wall = Instance::start(&["replay", &from, "--position", "wall"]);
+    wall.wait_live();
+    let ring = Reader::attach(&format!("seqcast.{}.ring", wall.name)).unwrap();
+    let first = ring.frame(1).unwrap().info().meta.sequence;
+    assert!(first > 0, "a position was stored, and gone on from");
 }
 
 #[test]
