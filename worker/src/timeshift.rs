@@ -85,6 +85,10 @@ impl Timeshift {
         let usual = (2 * last.gap.min(SURELY_AN_OUTAGE)).clamp(OUTAGE, SURELY_AN_OUTAGE);
         let outage = gap > usual;
         let at = match (outage, self.dry) {
+            // It waited for less than that: the clock was set, or the outage was before its time.
+            (true, true) if now.saturating_duration_since(last.at) < OUTAGE => {
+                now + last.behind.min(OUTAGE)
+            }
             (true, true) => now + last.behind,
             (true, false) => last.at + OUTAGE.div_f64(self.speed.max(1.0)),
             (false, _) => last.at + gap.div_f64(self.speed),
@@ -207,6 +211,24 @@ mod tests {
         assert_eq!(dues, [0, 100, 100, 200, 300]);
         let forth = [0, 100, 9_000_000, 9_000_100];
         assert_eq!(schedule(1.0, 9_500_000, &forth), [0, 100, 2100, 2200]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_while_it_is_live_does_none_either() {
+        // Of a machine that booted in 1970, and then heard of the time.
+        let began = Instant::now();
+        let mut shift = Timeshift::new(1.0);
+        assert_eq!(shift.due(0, 7 * MS, began), began);
+        shift.play(START);
+        shift.run_dry();
+        let due = shift.due(1, START, began + ms(50));
+        assert_eq!(due, began + ms(50) + OUTAGE);
+        shift.play(START + 2050 * MS);
+        shift.run_dry();
+        assert_eq!(
+            shift.due(2, START + 2100 * MS, began + ms(2100)),
+            due + ms(2100)
+        );
     }
 
     #[test]
