@@ -141,6 +141,7 @@ impl<'a> Bridge<'a> {
         self.cell.set_state(State::Idle);
         self.show("connected, no frame is confirmed yet");
         let mut under_way: Vec<Sent> = Vec::new();
+        let mut keeping = pin!(publisher.keep_history());
         loop {
             let link = match publisher.is_blocked() {
                 true => Link::Blocked,
@@ -160,6 +161,7 @@ impl<'a> Bridge<'a> {
             select! {
                 () = changed.notified() => {}
                 (sent, fate) = settled(&mut under_way), if !under_way.is_empty() => self.settle(&sent, fate)?,
+                trouble = &mut keeping => return Err(trouble),
                 () = sleep(TICK) => {}
             }
         }

@@ -2,22 +2,26 @@
 //! offset of the last frame that was shown. AMQP 0-9-1 has no word for a stream's own offset tracking, and a
 //! file would be on one machine only.
 //!
-//! Not here: when it is stored (`subscription`), where to go on (`capture`).
+//! Not here: where to go on (`subscription`, `capture`).
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use lapin::BasicProperties;
 use lapin::options::{BasicGetOptions, BasicNackOptions, BasicPublishOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 
-use crate::Address;
 use crate::session::Session;
+use crate::{Address, Trouble};
 
 /// Longest name, bytes.
 const MAX_NAME: usize = 64;
 /// Of a message that outlives the broker (`delivery-mode`).
 const PERSISTENT: u8 = 2;
+
+/// How often it is stored.
+const STORING: Duration = Duration::from_secs(1);
 
 /// The name of a position: letters, digits, `-`, `_` and `.`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,14 +51,36 @@ impl Position {
     fn queue(&self, address: &Address) -> String {
         format!("{}.position.{}", address.exchange, self.0)
     }
+}
+
+/// Where a position is stored: over a connection of its own, since a broker that is short of memory or disk reads
+/// nothing more from who publishes, not even what it says of its messages.
+pub(crate) struct Bookmark {
+    queue: String,
+    session: Session,
+    /// What was stored last, and when.
+    stored: Option<u64>,
+    stored_at: Option<Instant>,
+}
+
+impl Bookmark {
+    /// Connects; `name` and the position's is what the broker's operator sees.
+    pub async fn open(
+        position: &Position,
+        address: &Address,
+        name: &str,
+    ) -> Result<Bookmark, Trouble> {
+        let name = format!("{name}, position {position}");
+        Ok(Bookmark {
+            queue: position.queue(address),
+            session: Session::connect(address, &name).await?,
+            stored: None,
+            stored_at: None,
+        })
+    }
 
     /// The offset that was stored last; none: this is the first time.
-    pub(crate) async fn load(
-        &self,
-        session: &Session,
-        address: &Address,
-    ) -> lapin::Result<Option<u64>> {
-        let queue = self.queue(address);
+    pub async fn load(&mut self) -> lapin::Result<Option<u64>> {
         let mut arguments = FieldTable::default();
         arguments.insert("x-max-length".into(), AMQPValue::LongInt(1));
         arguments.insert(
@@ -65,11 +91,10 @@ impl Position {
             durable: true,
             ..QueueDeclareOptions::default()
         };
-        let channel = &session.channel;
-        channel
-            .queue_declare(queue.as_str().into(), durable, arguments)
-            .await?;
-        let got = channel.basic_get(queue.as_str().into(), BasicGetOptions::default());
+        let channel = &self.session.channel;
+        let queue = || self.queue.as_str().into();
+        channel.queue_declare(queue(), durable, arguments).await?;
+        let got = channel.basic_get(queue(), BasicGetOptions::default());
         let Some(message) = got.await? else {
             return Ok(None);
         };
@@ -80,32 +105,42 @@ impl Position {
         };
         message.delivery.acker.nack(back).await?;
         let text = String::from_utf8_lossy(&message.delivery.data);
-        Ok(text.trim().parse().ok())
+        self.stored = text.trim().parse().ok();
+        Ok(self.stored)
     }
 
-    /// Stores an offset in place of the one before.
-    pub(crate) async fn store(
-        &self,
-        session: &Session,
-        address: &Address,
-        offset: u64,
-    ) -> lapin::Result<()> {
-        let queue = self.queue(address);
+    /// Whether it was not stored just now.
+    pub fn is_due(&self) -> bool {
+        self.stored_at.is_none_or(|at| at.elapsed() >= STORING)
+    }
+
+    /// Stores what was shown last in place of what was before, if that is news, and the broker takes it.
+    pub async fn store(&mut self, shown: Option<u64>) -> lapin::Result<()> {
+        let Some(offset) = shown.filter(|_| shown != self.stored && !self.session.is_blocked())
+        else {
+            return Ok(());
+        };
         let text = offset.to_string();
         let properties = BasicProperties::default()
             .with_content_type("text/plain".into())
             .with_delivery_mode(PERSISTENT);
-        let options = BasicPublishOptions::default();
-        let channel = &session.channel;
         // The default exchange is bound to each queue by its name.
-        let published = channel.basic_publish(
+        let published = self.session.channel.basic_publish(
             "".into(),
-            queue.as_str().into(),
-            options,
+            self.queue.as_str().into(),
+            BasicPublishOptions::default(),
             text.as_bytes(),
             properties,
         );
-        published.await.map(drop)
+        published.await?;
+        self.stored = Some(offset);
+        self.stored_at = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Says good-bye, if that can be done quickly.
+    pub async fn close(&self) {
+        self.session.close().await;
     }
 }
 

@@ -2,17 +2,25 @@
 //!
 //! Not here: how many are under way, and what a late confirm means (`bridge`).
 
+use std::future::pending;
+use std::time::Duration;
+
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Confirmation};
+use tokio::time::sleep;
 
 use crate::history;
 use crate::session::{Session, in_time};
 use crate::{Address, Retention, Trouble};
 
+/// How often the history is looked after.
+const KEEPING: Duration = Duration::from_secs(5);
+
 /// A connection that publishes. To be opened and used in a [`runtime`](crate::runtime).
 pub struct Publisher {
     session: Session,
     address: Address,
+    history: Option<Retention>,
 }
 
 impl Publisher {
@@ -42,7 +50,25 @@ impl Publisher {
         Ok(Publisher {
             session,
             address: address.clone(),
+            history,
         })
+    }
+
+    /// Looks after the history for as long as it is polled: one that somebody deletes is made again, seconds later.
+    /// Ends with trouble alone.
+    pub async fn keep_history(&self) -> Trouble {
+        let Some(retention) = self.history else {
+            return pending().await;
+        };
+        loop {
+            sleep(KEEPING).await;
+            // A broker that takes nothing for now gives no answer either.
+            if !self.is_blocked()
+                && let Err(trouble) = history::keep(&self.session, &self.address, retention).await
+            {
+                return trouble;
+            }
+        }
     }
 
     /// Publishes a message. Whether the broker confirmed it comes when the broker says so, which may be never.
@@ -72,7 +98,7 @@ impl Publisher {
     /// short.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
-        self.session.connection.status().blocked()
+        self.session.is_blocked()
     }
 
     /// Whether the connection stands, as far as is known.

@@ -94,6 +94,11 @@ impl Session {
         }
     }
 
+    /// Whether the broker has said that it takes no messages (`connection.blocked`).
+    pub fn is_blocked(&self) -> bool {
+        self.connection.status().blocked()
+    }
+
     /// Says good-bye, if that can be done quickly.
     pub async fn close(&self) {
         let _ = timeout(FAREWELL, self.connection.close(200, "".into())).await;

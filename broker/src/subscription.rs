@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_core::Stream;
 use lapin::message::Delivery;
@@ -30,6 +30,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::message::{self, Malformed, Message};
+use crate::position::Bookmark;
 use crate::session::{Session, runtime};
 use crate::trouble::is_not_found;
 use crate::{Address, Position, Trouble, history, seek};
@@ -41,8 +42,6 @@ const ANSWER: Duration = Duration::from_secs(2);
 
 /// Messages of a history on their way at a time: over a fast link enough for 16 times 30 frames a second.
 const PREFETCH: u16 = 8;
-/// How often a position is stored.
-const STORING: Duration = Duration::from_secs(1);
 /// How long the last storing may take.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// How long the beginning of a history may be looked for: some twenty messages of it cross, one after the other.
@@ -171,16 +170,22 @@ impl Consuming {
             () = self.signals.stop.notified() => return,
         };
         let gone = match opened {
-            Ok((session, consumer, position)) => {
+            Ok(Opened {
+                session,
+                consumer,
+                position,
+                mut bookmark,
+            }) => {
                 self.say(Heard::Bound(position));
-                let mut stored = Stored::new(position);
                 let gone = select! {
-                    gone = self.consume(&session, consumer, &mut stored) => Some(gone),
+                    gone = self.consume(&session, consumer, bookmark.as_mut()) => Some(gone),
                     () = self.signals.stop.notified() => None,
                 };
-                if gone.is_none() {
-                    stored.at = None;
-                    let _ = timeout(FAREWELL, self.store(&session, &mut stored)).await;
+                if let Some(mut bookmark) = bookmark {
+                    if gone.is_none() {
+                        let _ = timeout(FAREWELL, bookmark.store(self.shown())).await;
+                    }
+                    bookmark.close().await;
                 }
                 session.close().await;
                 gone
@@ -197,21 +202,25 @@ impl Consuming {
         let _ = self.speaker.send(heard);
     }
 
-    async fn open(&self) -> Result<(Session, Consumer, Option<u64>), Trouble> {
-        let session = match &self.what {
-            What::Newest(_) => Session::open(&self.address, &self.name).await?,
-            What::History { .. } => Session::connect(&self.address, &self.name).await?,
+    async fn open(&self) -> Result<Opened, Trouble> {
+        let (session, mut bookmark) = match &self.what {
+            What::Newest(_) => (Session::open(&self.address, &self.name).await?, None),
+            What::History { position, .. } => {
+                let session = Session::connect(&self.address, &self.name).await?;
+                let bookmark = match position {
+                    Some(position) => {
+                        Some(Bookmark::open(position, &self.address, &self.name).await?)
+                    }
+                    None => None,
+                };
+                (session, bookmark)
+            }
         };
         let subscribed = async {
-            match &self.what {
-                What::Newest(queue) => self.newest(&session, queue).await.map(|c| (c, None)),
-                What::History {
-                    from,
-                    last,
-                    position,
-                } => {
-                    self.history(&session, *from, *last, position.as_ref())
-                        .await
+            match self.what {
+                What::Newest(ref queue) => self.newest(&session, queue).await.map(|c| (c, None)),
+                What::History { from, last, .. } => {
+                    self.history(&session, from, last, bookmark.as_mut()).await
                 }
             }
         };
@@ -219,11 +228,16 @@ impl Consuming {
             What::Newest(_) => ANSWER,
             What::History { .. } => SEEKING,
         };
-        match timeout(patience, subscribed).await {
-            Ok(Ok((consumer, position))) => Ok((session, consumer, position)),
-            Ok(Err(e)) => Err(self.trouble(&e)),
-            Err(_) => Err(Trouble::passing("the broker does not answer")),
-        }
+        let (consumer, position) = match timeout(patience, subscribed).await {
+            Ok(subscribed) => subscribed.map_err(|e| self.trouble(&e))?,
+            Err(_) => return Err(Trouble::passing("the broker does not answer")),
+        };
+        Ok(Opened {
+            session,
+            consumer,
+            position,
+            bookmark,
+        })
     }
 
     async fn newest(&self, session: &Session, queue: &str) -> lapin::Result<Consumer> {
@@ -250,10 +264,10 @@ impl Consuming {
         session: &Session,
         from: Offset,
         last: Option<u64>,
-        position: Option<&Position>,
+        bookmark: Option<&mut Bookmark>,
     ) -> lapin::Result<(Consumer, Option<u64>)> {
-        let stored = match position {
-            Some(position) => position.load(session, &self.address).await?,
+        let stored = match bookmark {
+            Some(bookmark) => bookmark.load().await?,
             None => None,
         };
         let queue = history::queue(&self.address);
@@ -297,7 +311,7 @@ impl Consuming {
         &self,
         session: &Session,
         mut consumer: Consumer,
-        stored: &mut Stored,
+        mut bookmark: Option<&mut Bookmark>,
     ) -> Trouble {
         loop {
             let over = match timeout(SILENCE, delivery(&mut consumer)).await {
@@ -309,9 +323,9 @@ impl Consuming {
                     Err(_) => return Trouble::passing("the broker does not answer"),
                 },
             };
-            let over = match over {
-                Ok(()) => self.store(session, stored).await,
-                over => over,
+            let over = match (over, &mut bookmark) {
+                (Ok(()), Some(bookmark)) if bookmark.is_due() => bookmark.store(self.shown()).await,
+                (over, _) => over,
             };
             if let Err(e) = over {
                 return self.trouble(&e);
@@ -337,26 +351,9 @@ impl Consuming {
         }
     }
 
-    /// Stores how far it came, where that is wanted, news, and not done just now.
-    async fn store(&self, session: &Session, stored: &mut Stored) -> lapin::Result<()> {
-        let What::History {
-            position: Some(position),
-            ..
-        } = &self.what
-        else {
-            return Ok(());
-        };
-        let shown = self.signals.shown.load(Relaxed);
-        let is_due = stored.at.is_none_or(|at| at.elapsed() >= STORING);
-        if shown == NONE || stored.offset == Some(shown) || !is_due {
-            return Ok(());
-        }
-        position.store(session, &self.address, shown).await?;
-        *stored = Stored {
-            offset: Some(shown),
-            at: Some(Instant::now()),
-        };
-        Ok(())
+    /// The offset that was shown last.
+    fn shown(&self) -> Option<u64> {
+        Some(self.signals.shown.load(Relaxed)).filter(|&shown| shown != NONE)
     }
 
     /// Gives one, and has it acknowledged when it was taken.
@@ -388,16 +385,13 @@ impl Consuming {
     }
 }
 
-/// What was stored as the position, and when.
-struct Stored {
-    offset: Option<u64>,
-    at: Option<Instant>,
-}
-
-impl Stored {
-    fn new(offset: Option<u64>) -> Stored {
-        Stored { offset, at: None }
-    }
+/// What consumes.
+struct Opened {
+    session: Session,
+    consumer: Consumer,
+    /// Of the last message that was shown before.
+    position: Option<u64>,
+    bookmark: Option<Bookmark>,
 }
 
 /// As a stream is told (rabbitmq.com/docs/streams#consuming).
