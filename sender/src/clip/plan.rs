@@ -3,6 +3,9 @@
 //! The clip is shown at a steady rate, so capture times are laid on a grid: a tick that has no frame
 //! of its own shows the one before again. Not here: the file (`http::avi`), and reading frames.
 
+use std::collections::BinaryHeap;
+use std::iter;
+
 use shm_ring::FrameInfo;
 
 use crate::framing::{Form, Size};
@@ -13,8 +16,8 @@ const LONGEST_SILENCE_NS: u64 = 600_000_000_000;
 const LONE_US: u32 = 40_000;
 /// The shortest and the longest tick.
 const TICKS_US: (u64, u64) = (1_000, 60_000_000);
-/// A frame may be shown a tick late, or so late, before ticks are made shorter.
-const MOST_LATE_US: u64 = 250_000;
+/// A frame may be shown a tick off its time, or so much, before ticks are made shorter.
+const MOST_OFF_US: u64 = 250_000;
 /// How often they are, before it is left at that.
 const TRIES: u32 = 16;
 /// What is no shorter than its replacement in a file cannot be replaced there, and is no JPEG.
@@ -158,8 +161,8 @@ fn grid(gaps: &[u64]) -> (u32, Vec<u64>) {
     let mean_us = u64::try_from((sum / count + 500) / 1000).unwrap_or(most);
     let mut tick_us = mean_us.clamp(least, most);
     for _ in 1..TRIES {
-        let (ticks, late) = lay(gaps, tick_us * 1000);
-        if late <= most_late(tick_us) || tick_us == least {
+        let (ticks, worst) = lay(gaps, tick_us * 1000);
+        if worst <= most_off(tick_us) || tick_us == least {
             return (tick_us as u32, ticks);
         }
         tick_us = (tick_us * 3 / 4).max(least);
@@ -168,22 +171,41 @@ fn grid(gaps: &[u64]) -> (u32, Vec<u64>) {
 }
 
 /// In ticks.
-fn most_late(tick_us: u64) -> u64 {
-    (MOST_LATE_US / tick_us).max(1)
+fn most_off(tick_us: u64) -> u64 {
+    (MOST_OFF_US / tick_us).max(1)
 }
 
-/// The tick of each frame, the nearest that is still free, and by how many ticks the worst is late.
+/// The tick of each frame, and by how many ticks the worst misses its time.
+///
+/// Each has a tick of its own, so frames that come faster than ticks miss theirs; here all together miss
+/// them by as little as can be. So a frame that was late is shown in its turn, and those behind it in time.
+///
+/// That is an isotonic regression by least absolute deviations, of the ticks that stay empty before a frame,
+/// solved with a heap ("slope trick").
 fn lay(gaps: &[u64], tick_ns: u64) -> (Vec<u64>, u64) {
-    let (mut time, mut tick, mut late) = (0_u64, 0, 0);
-    let mut ticks = vec![0];
-    for gap in gaps {
+    let mut time = 0_u64;
+    let behind = gaps.iter().map(|gap| {
         time = time.saturating_add(*gap);
-        let nearest = time.saturating_add(tick_ns / 2) / tick_ns;
-        tick = nearest.max(tick + 1);
-        late = late.max(tick - nearest);
-        ticks.push(tick);
+        (time.saturating_add(tick_ns / 2) / tick_ns) as i64
+    });
+    let nearest: Vec<i64> = iter::once(0).chain(behind).collect();
+
+    let mut heap = BinaryHeap::new();
+    let best = nearest.iter().zip(0..).map(|(nearest, shown)| {
+        let empty = nearest - shown;
+        heap.extend([empty, empty]);
+        heap.pop();
+        heap.peek().map_or(empty, |&best| best)
+    });
+    let mut ticks: Vec<i64> = best.collect();
+    let (mut least, mut worst) = (i64::MAX, 0);
+    for (shown, tick) in ticks.iter_mut().enumerate().rev() {
+        least = least.min(*tick);
+        // The first is shown at once, whatever comes.
+        *tick = least.max(0) + shown as i64;
+        worst = worst.max(tick.abs_diff(nearest[shown]));
     }
-    (ticks, late)
+    (ticks.into_iter().map(|tick| tick as u64).collect(), worst)
 }
 
 #[cfg(test)]
@@ -273,7 +295,15 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_shown_late_and_changes_no_rate() {
+    fn who_is_late_makes_nobody_late() {
+        let late = ticks(&[40, 40, 65, 15, 40, 110, 0, 10, 40, 40]);
+        assert_eq!(late, (40_000, (0..=10).collect()));
+        let last = ticks(&[40, 40, 40, 40, 105]);
+        assert_eq!(last, (40_000, vec![0, 1, 2, 3, 4, 7]));
+    }
+
+    #[test]
+    fn a_burst_is_shown_beside_its_time_and_changes_no_rate() {
         let mut gaps = vec![33 * MS; 1000];
         for gap in &mut gaps[500..504] {
             *gap = 0;
@@ -284,7 +314,7 @@ mod tests {
     }
 
     proptest! {
-        /// Every frame has a tick of its own, in order, none is late for long, and the clip lasts as
+        /// Every frame has a tick of its own, in order, none is off for long, and the clip lasts as
         /// long as the frames took.
         #[test]
         fn time_is_kept(gaps in prop::collection::vec(2 * MS..3000 * MS, 1..200)) {
@@ -295,7 +325,7 @@ mod tests {
             let mut time = 0;
             for (gap, tick) in gaps.iter().zip(&ticks[1..]) {
                 time += gap;
-                prop_assert!((tick * tick_ns).abs_diff(time) <= (most_late(tick_us.into()) + 1) * tick_ns);
+                prop_assert!((tick * tick_ns).abs_diff(time) <= (most_off(tick_us.into()) + 1) * tick_ns);
             }
         }
     }
